@@ -1,0 +1,44 @@
+"""Offline replay of 0DTE strike x time heatmaps over Parquet.
+
+    lake = replay.open_lake("lake")
+    lake.heatmap("SPY", as_of="2026-07-24T14:30", metric="gex")
+    lake.levels("SPY", as_of="2026-07-24T14:30")
+
+Names are imported when first used, so that ``import replay`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from replay.errors import ReplayError
+    from replay.heatmap import Heatmap
+    from replay.lake import Lake, open_lake
+    from replay.levels import Levels
+    from replay.sessions import Session, find_session
+
+__version__ = "0.1.0"
+
+__all__ = ["Heatmap", "Lake", "Levels", "ReplayError", "Session", "find_session", "open_lake"]
+
+_HOMES = {
+    "Heatmap": "heatmap",
+    "Lake": "lake",
+    "Levels": "levels",
+    "ReplayError": "errors",
+    "Session": "sessions",
+    "find_session": "sessions",
+    "open_lake": "lake",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'replay' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(importlib.import_module(f"replay.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

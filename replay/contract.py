@@ -1,0 +1,96 @@
+"""The wire contract's closed lists and the checks of a request's own values, in the contract's order.
+
+Nothing here knows a lake, a clock or a calendar: times are read by :mod:`replay.sessions`.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from typing import Final
+
+from replay.errors import BarUnavailable, InvalidMetric, InvalidMinutes, InvalidMode, InvalidTier
+
+METRICS: Final = ("gex", "dex", "vex", "chex", "oi", "signed_flow")
+FLOW_METRICS: Final = frozenset({"signed_flow"})
+SIGNED_METRICS: Final = frozenset(METRICS) - {"oi"}
+MODES: Final = ("raw", "delta")
+BAR: Final = "1m"
+TIERS: Final = ("raw", "1m")
+MINUTES_DEFAULT: Final = 60
+MINUTES_MIN: Final = 1
+MINUTES_MAX: Final = 390
+
+UNITS: Final = {
+    "gex": "USD of delta per 1 % move",
+    "dex": "USD of delta",
+    "vex": "USD of delta per vol point",
+    "chex": "USD of delta per calendar day",
+    "oi": "contracts",
+    "signed_flow": "delta-dollars per bar",
+}
+
+_SYMBOL = re.compile(r"[A-Z][A-Z0-9.\-]{0,14}", re.ASCII)
+_INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
+
+
+def normalise_symbol(symbol: str) -> str:
+    """The symbol trimmed and upper-cased, as the contract echoes it."""
+    return symbol.strip().upper()
+
+
+def is_symbol(symbol: str) -> bool:
+    """Whether a normalised symbol is one that a lake could hold; any other matches no data."""
+    return _SYMBOL.fullmatch(symbol) is not None
+
+
+def check_bar(bar: object) -> str:
+    """``bar``, or :class:`~replay.errors.BarUnavailable`: only ``1m`` is served."""
+    if bar != BAR:
+        raise BarUnavailable(f"bar {bar!r} is not available; only '1m' is (coarser bars: resample the answer)")
+    return BAR
+
+
+def check_metric(metric: object) -> str:
+    """``metric``, or :class:`~replay.errors.InvalidMetric`."""
+    if not isinstance(metric, str) or metric not in METRICS:
+        raise InvalidMetric(f"metric {metric!r} is not one of {', '.join(METRICS)}")
+    return metric
+
+
+def check_mode(mode: object) -> str:
+    """``mode``, or :class:`~replay.errors.InvalidMode`."""
+    if not isinstance(mode, str) or mode not in MODES:
+        raise InvalidMode(f"mode {mode!r} is not one of {', '.join(MODES)}")
+    return mode
+
+
+def check_minutes(minutes: object) -> int:
+    """``minutes`` clamped to 1..390, or :class:`~replay.errors.InvalidMinutes` if it is no integer.
+
+    Takes an integer of any kind, or its decimal digits as text; ``True`` and ``60.0`` are not integers.
+    """
+    if isinstance(minutes, str):
+        text = minutes.strip()
+        if _INTEGER.fullmatch(text) is None:
+            raise InvalidMinutes(f"minutes {minutes!r} is not an integer; 1 to 390 are served")
+        if len(text) > 18:  # beyond any clock, and past what int() reads in linear time
+            return MINUTES_MIN if text.startswith("-") else MINUTES_MAX
+        value = int(text)
+    elif isinstance(minutes, bool):
+        raise InvalidMinutes(f"minutes {minutes!r} is not an integer; 1 to 390 are served")
+    else:
+        try:
+            value = operator.index(minutes)  # type: ignore[arg-type]  # that it may fail is the check
+        except TypeError:
+            raise InvalidMinutes(f"minutes {minutes!r} is not an integer; 1 to 390 are served") from None
+    return max(MINUTES_MIN, min(MINUTES_MAX, value))
+
+
+def check_tier(tier: object) -> str | None:
+    """``tier``, ``None`` for the finest there is, or :class:`~replay.errors.InvalidTier`."""
+    if tier is None:
+        return None
+    if not isinstance(tier, str) or tier not in TIERS:
+        raise InvalidTier(f"tier {tier!r} is not one of {', '.join(TIERS)}")
+    return tier

@@ -1,0 +1,160 @@
+"""Every error this package raises on purpose, in one tree.
+
+    ReplayError                 code            HTTP  meaning
+    ├── RequestError                             400  a request that the contract refuses
+    │   ├── BarUnavailable      bar_unavailable  400  bar is not 1m
+    │   ├── InvalidMetric       invalid_metric   400
+    │   ├── InvalidMode         invalid_mode     400
+    │   ├── InvalidMinutes      invalid_minutes  400  minutes is no integer
+    │   ├── InvalidTime         invalid_time     400  a time that cannot be read or does not exist
+    │   ├── InvalidTier         invalid_tier     400
+    │   ├── InvalidResample     invalid_resample 400
+    │   └── NoStrikeData        no_strike_data_for_window  400  samples, but none per strike
+    ├── LakeError                                503  the stored data cannot serve
+    │   ├── NoLake              no_lake          503  there is no lake at that path
+    │   ├── UnreadableFile      unreadable_file  503  a file or row that cannot be read right
+    │   └── ConflictingRow      conflicting_row  503  a row that contradicts a stored one
+    ├── InputError              invalid_input    400  a file to ingest that cannot be used
+    ├── QueryError              invalid_query    400  SQL that the lake will not run
+    └── MissingExtra            missing_extra    501  an optional dependency that is not installed
+
+Each carries ``code``, ``http_status`` and ``exit_code``; the message says which value, file, row or field
+is meant and what would be right.
+"""
+
+from __future__ import annotations
+
+
+class ReplayError(Exception):
+    """Base of all errors raised on purpose; never raised itself."""
+
+    code = "error"
+    http_status = 500
+    exit_code = 2
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+
+class RequestError(ReplayError):
+    """A request that the contract refuses."""
+
+    http_status = 400
+
+
+class BarUnavailable(RequestError):
+    """``bar`` is anything other than ``1m``."""
+
+    code = "bar_unavailable"
+
+
+class InvalidMetric(RequestError):
+    """``metric`` is not one of the contract's six."""
+
+    code = "invalid_metric"
+
+
+class InvalidMode(RequestError):
+    """``mode`` is neither ``raw`` nor ``delta``."""
+
+    code = "invalid_mode"
+
+
+class InvalidMinutes(RequestError):
+    """``minutes`` is no integer."""
+
+    code = "invalid_minutes"
+
+
+class InvalidTime(RequestError):
+    """A time that cannot be read, or that the New York wall clock does not show, or shows twice."""
+
+    code = "invalid_time"
+
+
+class InvalidTier(RequestError):
+    """``tier`` is not one that a lake can hold."""
+
+    code = "invalid_tier"
+
+
+class InvalidResample(RequestError):
+    """A bar length that a heatmap cannot be coarsened to."""
+
+    code = "invalid_resample"
+
+
+class NoStrikeData(RequestError):
+    """The window holds samples, but all are legacy rows without per-strike data."""
+
+    code = "no_strike_data_for_window"
+
+
+class LakeError(ReplayError):
+    """The stored data cannot serve the request."""
+
+    http_status = 503
+
+
+class NoLake(LakeError):
+    """No lake at that path."""
+
+    code = "no_lake"
+
+
+class UnreadableFile(LakeError):
+    """A file, or a row of it, that cannot be read right.
+
+    ``path`` is the file and ``row`` the row in it (from 0), where one is to blame.
+    """
+
+    code = "unreadable_file"
+
+    def __init__(self, message: str, *, path: str, row: int | None = None) -> None:
+        super().__init__(f"{path}{'' if row is None else f', row {row}'}: {message}")
+        self.path = path
+        self.row = row
+
+
+class ConflictingRow(LakeError):
+    """A row to write differs from a stored row of the same symbol, tier, ts and recorded_at."""
+
+    code = "conflicting_row"
+
+
+class InputError(ReplayError):
+    """A file to ingest that cannot be used as it is.
+
+    ``path`` is the file and ``line`` the line in it (from 1), where one is to blame.
+    """
+
+    code = "invalid_input"
+    http_status = 400
+
+    def __init__(self, message: str, *, path: str | None = None, line: int | None = None) -> None:
+        where = "" if path is None else f"{path}{'' if line is None else f', line {line}'}: "
+        super().__init__(where + message)
+        self.path = path
+        self.line = line
+
+
+class QueryError(ReplayError):
+    """SQL that the lake will not run, or could not."""
+
+    code = "invalid_query"
+    http_status = 400
+
+
+class MissingExtra(ReplayError):
+    """An optional dependency that is not installed."""
+
+    code = "missing_extra"
+    http_status = 501
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs the extra [{extra}]: pip install 'zerodte-replay[{extra}]'")
+        self.extra = extra

@@ -1,0 +1,219 @@
+"""The lake as its user sees it: heatmaps, levels and snapshots of any past moment."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from replay import contract, heatmap, levels, schema
+from replay.errors import InvalidTime
+from replay.heatmap import Heatmap
+from replay.levels import Levels
+from replay.sessions import LATEST, MINUTE, find_session, floor_minute, parse_date, parse_moment, session_date, to_us
+from replay.snapshots import Clocks, Snapshots, no_clocks, no_snapshots, to_polars
+from replay.storage import inventory
+from replay.storage.columns import CACHE_BYTES
+from replay.storage.engine import Engine
+from replay.storage.files import open_files, require_lake
+from replay.storage.reader import NEWEST, Reader
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Moment = str | dt.datetime | dt.date
+
+
+def open_lake(
+    path: str | os.PathLike[str], filesystem: Any | None = None, *, threads: int = 1, cache_bytes: int = CACHE_BYTES
+) -> Lake:
+    """Open a lake of snapshots for reading.
+
+    Parameters
+    ----------
+    path
+        The folder that holds ``tier=raw``; on ``filesystem`` if one is given.
+    filesystem
+        An fsspec file system; ``None``: this machine's files.
+    threads
+        Threads of DuckDB. Answers do not depend on it.
+    cache_bytes
+        How many bytes of decoded columns to keep for further requests.
+
+    Raises
+    ------
+    NoLake
+        If there is none at that path.
+    """
+    return Lake(path, filesystem, threads=threads, cache_bytes=cache_bytes)
+
+
+class Lake:
+    """A lake opened for reading; see :func:`open_lake`. Safe for threads; usable in a ``with``."""
+
+    def __init__(
+        self, path: str | os.PathLike[str], filesystem: Any | None = None, *, threads: int = 1, cache_bytes: int = CACHE_BYTES
+    ) -> None:
+        self._store = open_files(path, filesystem)
+        require_lake(self._store)
+        self._engine = Engine(self._store, threads)
+        self._reader = Reader(self._store, self._engine, cache_bytes)
+
+    def __repr__(self) -> str:
+        return f"<Lake {self._store.root}: {', '.join(self.symbols()) or 'empty'}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release DuckDB."""
+        self._engine.close()
+
+    @property
+    def path(self) -> str:
+        """Where the lake lies."""
+        return self._store.root
+
+    def heatmap(
+        self,
+        symbol: str,
+        as_of: Moment,
+        metric: str = "gex",
+        mode: str = "raw",
+        bar: str = contract.BAR,
+        minutes: int | str = contract.MINUTES_DEFAULT,
+        known_at: Moment | None = None,
+        gaps: bool = False,
+        tier: str | None = None,
+    ) -> Heatmap:
+        """The heatmap exactly as it stood at ``as_of``, knowing what was recorded by ``known_at``.
+
+        Parameters
+        ----------
+        symbol
+            Trimmed and upper-cased; one that the lake lacks answers empty, as live would.
+        as_of
+            ISO 8601 text, a datetime or a date; without an offset New York, a date is that session's close.
+            Snapshots with ``ts <= as_of`` are shown.
+        metric, mode, bar, minutes
+            As the wire contract has them: one of six metrics, ``raw`` or ``delta``, ``1m``, 1..390 (clamped).
+        known_at
+            Snapshots with ``recorded_at <= known_at`` are shown. ``None``: as ``as_of``, which is what live
+            showed then. ``"latest"``: with everything recorded since.
+        gaps
+            List stretches longer than two cadences without a snapshot.
+        tier
+            ``raw``, ``1m``, or ``None`` for the finest there is.
+
+        Raises
+        ------
+        RequestError
+            For values the contract refuses, and where the window holds legacy rows alone.
+        LakeError
+            If stored files cannot be read right.
+        """
+        name = contract.normalise_symbol(symbol)
+        contract.check_bar(bar)
+        metric, mode = contract.check_metric(metric), contract.check_mode(mode)
+        span = contract.check_minutes(minutes)
+        moment, known, tier = to_us(parse_moment(as_of)), self._known(as_of, known_at), contract.check_tier(tier)
+        date = session_date(moment)
+        since = floor_minute(moment - span * MINUTE)
+        window, clocks = self._visible(name, date, moment, known, heatmap.columns_of(metric), since, tier)
+        return heatmap.build(
+            window,
+            symbol=name,
+            expiration=date,
+            metric=metric,
+            mode=mode,
+            as_of=moment,
+            known_at=known,
+            tier_used=clocks.tier,
+            gaps=_gaps(clocks, date, moment, since) if gaps else (),
+        )
+
+    def levels(
+        self, symbol: str, as_of: Moment, known_at: Moment | None = None, tier: str | None = None
+    ) -> Levels:
+        """Magnet, walls, flip, max pain, pin score and totals of the newest snapshot visible at a moment.
+
+        Arguments as for :meth:`heatmap`; every level is ``None`` where it is not known.
+        """
+        name = contract.normalise_symbol(symbol)
+        moment, known, tier = to_us(parse_moment(as_of)), self._known(as_of, known_at), contract.check_tier(tier)
+        date = session_date(moment)
+        newest, _ = self._visible(name, date, moment, known, levels.COLUMNS, NEWEST, tier)
+        return levels.build(newest, name, find_session(date))
+
+    def snapshots(
+        self,
+        symbol: str,
+        date: str | dt.date,
+        as_of: Moment | None = None,
+        known_at: Moment | None = "latest",
+        tier: str | None = None,
+    ) -> pl.DataFrame:
+        """One session's visible snapshots, one row each, ascending by ts, with all stored columns.
+
+        Parameters
+        ----------
+        date
+            The session's date.
+        as_of
+            Only snapshots with ``ts <= as_of``; ``None``: all of the session.
+        known_at
+            Only what was recorded by then; ``"latest"``: all; ``None``: as ``as_of``.
+        """
+        name, day, tier = contract.normalise_symbol(symbol), parse_date(date), contract.check_tier(tier)
+        moment = LATEST if as_of is None else to_us(parse_moment(as_of))
+        known = moment if known_at is None else self._known(day, known_at)
+        window, clocks = self._visible(name, day, moment, known, schema.VALUES, None, tier)
+        return to_polars(window, tier=clocks.tier, symbol=name, expiration=day)
+
+    def sessions(self, symbol: str | None = None) -> pl.DataFrame:
+        """What the lake holds, one row a symbol and date; columns as :class:`replay.storage.inventory.Holding`."""
+        name = None if symbol is None else contract.normalise_symbol(symbol)
+        return inventory.frame(inventory.take(self._store, self._reader, name))
+
+    def symbols(self) -> list[str]:
+        """The symbols the lake holds, sorted."""
+        return inventory.symbols(self._store)
+
+    def dates(self, symbol: str) -> list[dt.date]:
+        """The sessions the lake holds of a symbol, ascending."""
+        return inventory.dates(self._store, contract.normalise_symbol(symbol))
+
+    def _visible(
+        self, symbol: str, date: dt.date, as_of: int, known_at: int, columns: Sequence[str], since: int | None, tier: str | None
+    ) -> tuple[Snapshots, Clocks]:
+        if not contract.is_symbol(symbol):  # and so never part of a path
+            return no_snapshots(columns), no_clocks(tier or contract.TIERS[0])
+        return self._reader.visible(
+            symbol, date, as_of=as_of, known_at=known_at, columns=columns, since=since, tier=tier
+        )
+
+    def _known(self, as_of: Moment, known_at: Moment | None) -> int:
+        if known_at is None:
+            return to_us(parse_moment(as_of))
+        if isinstance(known_at, str) and known_at.strip().lower() == "latest":
+            return LATEST
+        try:
+            return to_us(parse_moment(known_at, "known_at"))
+        except InvalidTime as error:
+            raise InvalidTime(f"{error.message}, or 'latest'") from None
+
+
+def _gaps(clocks: Clocks, date: dt.date, as_of: int, since: int) -> tuple[tuple[int, int], ...]:
+    """The session's gaps known at as_of that reach into the window."""
+    session = find_session(date)
+    if session is None:
+        return ()
+    until = min(as_of - clocks.median_lag(), to_us(session.close))
+    return tuple(gap for gap in clocks.gaps(to_us(session.open), until) if gap[1] > since)

@@ -1,0 +1,213 @@
+"""The one way to read the past: which stored rows are visible, and what stands in them.
+
+``sql/timeline.sql`` holds the rule of visibility. Its answer for a session is kept with the columns decoded, so a
+further request on a session already read compares integers and copies arrays.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import numpy as np
+
+from replay.contract import TIERS
+from replay.errors import UnreadableFile
+from replay.ragged import Ints, Ragged, concatenate
+from replay.snapshots import Clocks, Snapshots, no_clocks, no_snapshots
+from replay.storage.columns import CACHE_BYTES, ColumnCache, Footer
+from replay.storage.engine import Engine
+from replay.storage.files import FileStore, Partition, StoredFile
+
+NEWEST: Final = -1
+"""In place of an instant to decode from: the newest visible snapshot alone."""
+
+_TIMELINES_KEPT: Final = 64
+_ATTEMPTS: Final = 3
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """All stored rows of one partition, by (ts, recorded_at, file, row): the answer of ``sql/timeline.sql``.
+
+    ``ts``, ``recorded_at``, ``superseded_at`` (N,) are microseconds since the epoch, UTC; row ``row[i]`` of
+    ``files[file[i]]`` is visible where ``ts <= as_of`` and ``recorded_at <= known_at < superseded_at``.
+    """
+
+    partition: Partition
+    files: tuple[StoredFile, ...]
+    ts: Ints
+    recorded_at: Ints
+    superseded_at: Ints
+    file: Ints
+    row: Ints
+
+    def visible(self, as_of: int, known_at: int) -> Ints:
+        """Positions of the rows visible at a moment, ascending by ts, one a ts."""
+        seen = (self.ts <= as_of) & (self.recorded_at <= known_at) & (known_at < self.superseded_at)
+        return np.flatnonzero(seen)
+
+    def first_recorded(self, positions: Ints) -> Ints:
+        """When anything was first known of each position's ts, microseconds."""
+        return self.recorded_at[np.searchsorted(self.ts, self.ts[positions], side="left")]
+
+
+class Reader:
+    """Reads sessions of one lake; safe for threads."""
+
+    def __init__(self, store: FileStore, engine: Engine, cache_bytes: int = CACHE_BYTES) -> None:
+        self._store = store
+        self._engine = engine
+        self._columns = ColumnCache(store, cache_bytes)
+        self._timelines: OrderedDict[Partition, Timeline] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def visible(
+        self,
+        symbol: str,
+        date: dt.date,
+        *,
+        as_of: int,
+        known_at: int,
+        columns: Sequence[str],
+        since: int | None = None,
+        tier: str | None = None,
+    ) -> tuple[Snapshots, Clocks]:
+        """What was visible of a session at a moment.
+
+        Parameters
+        ----------
+        as_of, known_at
+            Microseconds since the epoch, both inclusive.
+        columns
+            List columns to decode beside ``strike``.
+        since
+            Decode snapshots from this instant on, inclusive; ``None``: all; :data:`NEWEST`: the last alone.
+        tier
+            Read this tier alone; ``None``: the finest of which anything is visible.
+
+        Returns
+        -------
+        The snapshots from ``since`` on with their columns, and the clocks of all visible ones of the session.
+        """
+
+        def read(partition: Partition) -> tuple[Snapshots, Clocks]:
+            timeline, positions = self._timeline(partition, as_of, known_at)
+            wanted = positions[-1:]
+            if since != NEWEST:
+                wanted = positions if since is None else positions[timeline.ts[positions] >= since]
+            return self._decode(timeline, wanted, columns), self.clocks(timeline, positions)
+
+        for each in TIERS if tier is None else (tier,):
+            found = self._steadily(Partition(each, symbol, date), read)
+            if len(found[1]):
+                return found
+        return no_snapshots(columns), no_clocks(tier or TIERS[0])
+
+    def timeline(self, partition: Partition) -> Timeline:
+        """Every stored row of a partition, visible or not."""
+        return self._steadily(partition, lambda p: self._timeline(p, 0, 0)[0])
+
+    def footers(self, timeline: Timeline) -> list[Footer]:
+        """The footers of a timeline's files, in their order."""
+        return [self._columns.footer(file) for file in timeline.files]
+
+    def snapshots(self, timeline: Timeline, positions: Ints, columns: Sequence[str]) -> Snapshots:
+        """The rows of a timeline at these positions with their columns."""
+        return self._steadily(timeline.partition, lambda _: self._decode(timeline, positions, columns))
+
+    def _decode(self, timeline: Timeline, positions: Ints, columns: Sequence[str]) -> Snapshots:
+        if len(positions) == 0:
+            return no_snapshots(columns)
+        names = ("spot", "strike", *(name for name in columns if name != "strike"))
+        files = timeline.file[positions]
+        parts, wheres = [], []
+        for number in np.unique(files):
+            where = np.flatnonzero(files == number)
+            rows = timeline.row[positions[where]]
+            part = self._columns.fetch(timeline.files[number], rows, names)
+            _check_parallel(part.lists, timeline.files[number], rows)
+            parts.append(part)
+            wheres.append(where)
+        spot = np.concatenate([part.spot for part in parts])
+        lists = {name: concatenate([part.lists[name] for part in parts]) for name in names[1:]}
+        if len(parts) > 1:
+            order = np.argsort(np.concatenate(wheres))
+            spot, lists = spot[order], {name: column.take(order) for name, column in lists.items()}
+        return Snapshots(timeline.ts[positions], timeline.recorded_at[positions], spot, lists)
+
+    def clocks(self, timeline: Timeline, positions: Ints) -> Clocks:
+        """The clocks of these rows; a file without one of them has no say in the cadence."""
+        numbers = np.unique(timeline.file[positions])
+        cadences = {self._columns.footer(timeline.files[number]).cadence_us for number in numbers}
+        return Clocks(
+            timeline.partition.tier,
+            timeline.ts[positions],
+            timeline.recorded_at[positions],
+            timeline.first_recorded(positions),
+            cadences.pop() if len(cadences) == 1 else None,
+        )
+
+    def _timeline(self, partition: Partition, as_of: int, known_at: int) -> tuple[Timeline, Ints]:
+        """A partition's timeline and the positions visible at a moment: by SQL when it is read, else as kept."""
+        files = tuple(self._store.files(partition))
+        with self._lock:
+            kept = self._timelines.get(partition)
+            if kept is not None and kept.files == files:
+                self._timelines.move_to_end(partition)
+                return kept, kept.visible(as_of, known_at)
+        if not files:
+            none = np.empty(0, np.int64)
+            return Timeline(partition, files, none, none, none, none, none), none
+        for file in files:
+            self._columns.footer(file)  # a file that cannot be read is named before the statement runs
+        found = self._engine.arrays(
+            "timeline",
+            f"{self._store.root}/{partition.folder}",
+            files=[self._store.duckdb_path(file.path) for file in files],
+            as_of=as_of,
+            known_at=known_at,
+        )
+        visible = np.flatnonzero(found.pop("visible"))
+        timeline = Timeline(partition, files, **found)
+        with self._lock:
+            self._timelines[partition] = timeline
+            self._timelines.move_to_end(partition)
+            while len(self._timelines) > _TIMELINES_KEPT:
+                self._timelines.popitem(last=False)
+        return timeline, visible
+
+    def _steadily(self, partition: Partition, read: Callable[[Partition], _T]) -> _T:
+        """Read again where files went away meanwhile: a compaction replaced them by others with the same rows."""
+        for attempt in range(_ATTEMPTS):
+            before = self._store.files(partition)
+            try:
+                return read(partition)
+            except (FileNotFoundError, UnreadableFile) as error:
+                gone = self._store.files(partition) != before
+                if gone and attempt + 1 < _ATTEMPTS:
+                    continue
+                if isinstance(error, UnreadableFile):
+                    raise
+                folder = f"{self._store.root}/{partition.folder}"
+                raise UnreadableFile("a file went away while it was read", path=folder) from error
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _check_parallel(lists: dict[str, Ragged], file: StoredFile, rows: Ints) -> None:
+    """Raise unless every list is as long as its row's strikes: a shifted value is worse than none."""
+    strike = lists["strike"]
+    for name, column in lists.items():
+        wrong = np.flatnonzero(column.known & strike.known & (column.lengths != strike.lengths))
+        if len(wrong):
+            at = wrong[0]
+            raise UnreadableFile(
+                f"{name} holds {column.lengths[at]} values for {strike.lengths[at]} strikes",
+                path=file.path,
+                row=int(rows[at]),
+            )
