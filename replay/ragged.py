@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -61,12 +62,29 @@ class Ragged:
             return np.lib.stride_tricks.as_strided(window, (len(self), length), (step * stride, stride), writeable=False)
         return np.asarray(self.values[self.starts[:, None] + np.arange(length)])
 
+    def flat(self) -> Floats:
+        """All values, row after row, without what lies between."""
+        offsets = np.cumsum(self.lengths) - self.lengths
+        return self.values[np.repeat(self.starts - offsets, self.lengths) + np.arange(self.lengths.sum())]
+
     def to_arrow(self) -> pa.ListArray:
         """The rows as an Arrow list array of float64."""
         offsets = np.concatenate([[0], np.cumsum(self.lengths)])
-        own = np.repeat(self.starts - offsets[:-1], self.lengths) + np.arange(offsets[-1])
         mask = None if self.known.all() else pa.array(~self.known)
-        return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(self.values[own]), mask=mask)
+        return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(self.flat()), mask=mask)
+
+
+def from_arrow(column: pa.ChunkedArray) -> Ragged:
+    """A column of lists of float64 as :class:`Ragged`; a null value is NaN. May share memory."""
+    array: Any = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    offsets = array.offsets.to_numpy().astype(np.int64)
+    lengths = np.diff(offsets)
+    known = np.ones(len(lengths), np.bool_)
+    if array.null_count:
+        known = np.asarray(array.is_valid().to_numpy(zero_copy_only=False), np.bool_)
+        lengths = np.where(known, lengths, 0)
+    values = np.asarray(array.values.to_numpy(zero_copy_only=False), np.float64)
+    return Ragged(values, offsets[:-1], lengths, known)
 
 
 def nulls(rows: int) -> Ragged:

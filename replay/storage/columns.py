@@ -7,7 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from replay import schema
 from replay.errors import UnreadableFile
-from replay.ragged import Floats, Ints, Ragged, nulls
+from replay.ragged import Floats, Ints, Ragged, from_arrow, nulls
 from replay.storage.files import FileStore, StoredFile
 
 CACHE_BYTES: Final = 256 * 2**20
@@ -207,14 +207,6 @@ def _plain(column: pa.ChunkedArray, name: str) -> Ragged | Floats:
     wanted = schema.BY_NAME[name].type
     if column.type != wanted:
         column = column.cast(wanted)
-    array: Any = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
-    if name not in schema.LISTS:
-        return np.asarray(array.to_numpy(zero_copy_only=False), np.float64)
-    offsets = array.offsets.to_numpy().astype(np.int64)
-    lengths = np.diff(offsets)
-    known = np.ones(len(lengths), np.bool_)
-    if array.null_count:
-        known = np.asarray(array.is_valid().to_numpy(zero_copy_only=False), np.bool_)
-        lengths = np.where(known, lengths, 0)
-    values = np.asarray(array.values.to_numpy(zero_copy_only=False), np.float64)
-    return Ragged(values, offsets[:-1], lengths, known).shared()
+    if name in schema.LISTS:
+        return from_arrow(column).shared()
+    return np.asarray(column.to_numpy(), np.float64)
