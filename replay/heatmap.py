@@ -165,9 +165,7 @@ class Heatmap:
         bucket = self.minutes - self.minutes % (length * MINUTE)
         levels = _last_or_sum(self.metric, bucket, self.levels)
         last = last_of(bucket)
-        return dataclasses.replace(
-            self, bar_size=bar, minutes=bucket[last], spot=self.spot[last], levels=levels
-        )
+        return dataclasses.replace(self, bar_size=bar, minutes=bucket[last], spot=self.spot[last], levels=levels)
 
 
 def build(

@@ -12,7 +12,16 @@ from replay import contract, heatmap, levels, schema
 from replay.errors import InvalidTime
 from replay.heatmap import Heatmap
 from replay.levels import Levels
-from replay.sessions import LATEST, MINUTE, find_session, floor_minute, parse_date, parse_moment, session_date, to_us
+from replay.sessions import (
+    LATEST,
+    MINUTE,
+    find_session,
+    floor_minute,
+    parse_date,
+    parse_moment,
+    session_date,
+    to_us,
+)
 from replay.snapshots import Clocks, Snapshots, no_clocks, no_snapshots, to_polars
 from replay.storage import inventory
 from replay.storage.columns import CACHE_BYTES
@@ -27,7 +36,11 @@ Moment = str | dt.datetime | dt.date
 
 
 def open_lake(
-    path: str | os.PathLike[str], filesystem: Any | None = None, *, threads: int = 1, cache_bytes: int = CACHE_BYTES
+    path: str | os.PathLike[str],
+    filesystem: Any | None = None,
+    *,
+    threads: int = 1,
+    cache_bytes: int = CACHE_BYTES,
 ) -> Lake:
     """Open a lake of snapshots for reading.
 
@@ -54,7 +67,12 @@ class Lake:
     """A lake opened for reading; see :func:`open_lake`. Safe for threads; usable in a ``with``."""
 
     def __init__(
-        self, path: str | os.PathLike[str], filesystem: Any | None = None, *, threads: int = 1, cache_bytes: int = CACHE_BYTES
+        self,
+        path: str | os.PathLike[str],
+        filesystem: Any | None = None,
+        *,
+        threads: int = 1,
+        cache_bytes: int = CACHE_BYTES,
     ) -> None:
         self._store = open_files(path, filesystem)
         require_lake(self._store)
@@ -123,7 +141,11 @@ class Lake:
         contract.check_bar(bar)
         metric, mode = contract.check_metric(metric), contract.check_mode(mode)
         span = contract.check_minutes(minutes)
-        moment, known, tier = to_us(parse_moment(as_of)), self._known(as_of, known_at), contract.check_tier(tier)
+        moment, known, tier = (
+            to_us(parse_moment(as_of)),
+            self._known(as_of, known_at),
+            contract.check_tier(tier),
+        )
         date = session_date(moment)
         since = floor_minute(moment - span * MINUTE)
         window, clocks = self._visible(name, date, moment, known, heatmap.columns_of(metric), since, tier)
@@ -139,18 +161,22 @@ class Lake:
             gaps=_gaps(clocks, date, moment, since) if gaps else (),
         )
 
-    def levels(
-        self, symbol: str, as_of: Moment, known_at: Moment | None = None, tier: str | None = None
-    ) -> Levels:
+    def levels(self, symbol: str, as_of: Moment, known_at: Moment | None = None, tier: str | None = None) -> Levels:
         """Magnet, walls, flip, max pain, pin score and totals of the newest snapshot visible at a moment.
 
         Arguments as for :meth:`heatmap`; every level is ``None`` where it is not known.
         """
         name = contract.normalise_symbol(symbol)
-        moment, known, tier = to_us(parse_moment(as_of)), self._known(as_of, known_at), contract.check_tier(tier)
-        date = session_date(moment)
-        newest, _ = self._visible(name, date, moment, known, levels.COLUMNS, NEWEST, tier)
-        return levels.build(newest, name, find_session(date))
+        moment, known, tier = (
+            to_us(parse_moment(as_of)),
+            self._known(as_of, known_at),
+            contract.check_tier(tier),
+        )
+        return self._levels(name, moment, known, tier)
+
+    def levels_of(self, shown: Heatmap) -> Levels:
+        """The levels at a heatmap's own as_of and known_at, from the tier that it was read from."""
+        return self._levels(shown.symbol, shown.as_of, shown.known_at, shown.tier_used)
 
     def snapshots(
         self,
@@ -190,8 +216,20 @@ class Lake:
         """The sessions the lake holds of a symbol, ascending."""
         return inventory.dates(self._store, contract.normalise_symbol(symbol))
 
+    def _levels(self, symbol: str, as_of: int, known_at: int, tier: str | None) -> Levels:
+        date = session_date(as_of)
+        newest, _ = self._visible(symbol, date, as_of, known_at, levels.COLUMNS, NEWEST, tier)
+        return levels.build(newest, symbol, find_session(date))
+
     def _visible(
-        self, symbol: str, date: dt.date, as_of: int, known_at: int, columns: Sequence[str], since: int | None, tier: str | None
+        self,
+        symbol: str,
+        date: dt.date,
+        as_of: int,
+        known_at: int,
+        columns: Sequence[str],
+        since: int | None,
+        tier: str | None,
     ) -> tuple[Snapshots, Clocks]:
         if not contract.is_symbol(symbol):  # and so never part of a path
             return no_snapshots(columns), no_clocks(tier or contract.TIERS[0])

@@ -149,7 +149,7 @@ def max_pain(strikes: Floats, call_oi: Floats, put_oi: Floats, spot: float) -> f
 
 
 def atm_vol(strikes: Floats, call_iv: Floats, put_iv: Floats, spot: float) -> float | None:
-    """Vol at the strike nearest spot (the lower of two): the mean of call and put where both are above 0, else the one."""
+    """Vol at the strike nearest spot (the lower of two): the mean of call and put, or the one that is above 0."""
     usable_call, usable_put = call_iv > 0, put_iv > 0
     known = np.flatnonzero(usable_call | usable_put)
     if len(known) == 0 or not math.isfinite(spot):

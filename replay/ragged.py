@@ -59,13 +59,15 @@ class Ragged:
             step = length if len(steps) == 0 else int(steps[0])
             window = self.values[first : first + step * (len(self) - 1) + length]
             stride = window.strides[0]
-            return np.lib.stride_tricks.as_strided(window, (len(self), length), (step * stride, stride), writeable=False)
+            return np.lib.stride_tricks.as_strided(
+                window, (len(self), length), (step * stride, stride), writeable=False
+            )
         return np.asarray(self.values[self.starts[:, None] + np.arange(length)])
 
     def flat(self) -> Floats:
         """All values, row after row, without what lies between."""
         offsets = np.cumsum(self.lengths) - self.lengths
-        return self.values[np.repeat(self.starts - offsets, self.lengths) + np.arange(self.lengths.sum())]
+        return np.asarray(self.values[np.repeat(self.starts - offsets, self.lengths) + np.arange(self.lengths.sum())])
 
     def to_arrow(self) -> pa.ListArray:
         """The rows as an Arrow list array of float64."""
@@ -148,6 +150,6 @@ def _scatter(grid: Floats, lists: Sequence[Floats], kinds: Ints, column: Ragged)
     for kind, own in enumerate(lists):
         finite = np.flatnonzero(np.isfinite(own))
         where = np.searchsorted(grid, own[finite])
-        for i in np.flatnonzero((kinds == kind) & column.known):
+        for i in np.flatnonzero((kinds == kind) & column.known).tolist():
             matrix[i, where] = column.row(i)[finite]
     return matrix

@@ -47,7 +47,13 @@ COLUMNS: Final = (
     Column("call_oi", PER_STRIKE, "contracts", "open interest of the calls"),
     Column("put_oi", PER_STRIKE, "contracts", "open interest of the puts"),
     Column("oi", PER_STRIKE, "contracts", "total open interest, only where the sides are unknown"),
-    Column("signed_flow", PER_STRIKE, "delta-dollars", "traded since the previous snapshot, bought +", derived=True),
+    Column(
+        "signed_flow",
+        PER_STRIKE,
+        "delta-dollars",
+        "traded since the previous snapshot, bought +",
+        derived=True,
+    ),
     Column("call_flow", PER_STRIKE, "contracts", "signed call volume since the previous snapshot"),
     Column("put_flow", PER_STRIKE, "contracts", "signed put volume since the previous snapshot"),
     Column("gamma_flow", PER_STRIKE, "gamma-dollars", "traded since the previous snapshot", derived=True),
@@ -114,15 +120,16 @@ def conform(table: pa.Table) -> pa.Table:
     if faults:
         raise ValueError("; ".join(faults))
     arrays = [
-        table[c.name].cast(c.type) if c.name in table.column_names else pa.nulls(table.num_rows, c.type)
+        # nanoseconds are cut to the microsecond; numbers must fit
+        table[c.name].cast(c.type, safe=c.type != TIMESTAMP)
+        if c.name in table.column_names
+        else pa.nulls(table.num_rows, c.type)
         for c in COLUMNS
     ]
     return pa.Table.from_arrays(arrays, schema=ARROW)
 
 
-def metadata(
-    *, source: str, conventions: str | None = None, cadence_us: int | None = None
-) -> dict[bytes, bytes]:
+def metadata(*, source: str, conventions: str | None = None, cadence_us: int | None = None) -> dict[bytes, bytes]:
     """File metadata: who wrote it, under which convention id, and the cadence in microseconds if it is fixed."""
     entries = {METADATA_VERSION: SCHEMA_VERSION.encode(), METADATA_SOURCE: source.encode()}
     if conventions is not None:

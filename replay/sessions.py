@@ -144,7 +144,8 @@ def _moment(value: str | dt.datetime | dt.date, name: str) -> dt.datetime:
         close = session.close if session else dt.datetime.combine(value, _CLOSE, NEW_YORK)
         return close.astimezone(UTC)
     raise InvalidTime(
-        f"{name} is a {type(value).__name__}; it must be ISO 8601 text, a datetime (without an offset: New York) or a date"
+        f"{name} is a {type(value).__name__}; "
+        "it must be ISO 8601 text, a datetime (without an offset: New York) or a date"
     )
 
 

@@ -1,4 +1,7 @@
-"""Black-Scholes-Merton greeks, vectorised. Formulas: Haug, The Complete Guide to Option Pricing Formulas, 2nd ed., ch. 2."""
+"""Black-Scholes-Merton greeks and implied vol, vectorised.
+
+Formulas: Haug, The Complete Guide to Option Pricing Formulas, 2nd ed., chapter 2.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,13 @@ class Greeks:
 
 
 def greeks(
-    spot: Floats, strike: Floats, years: Floats, vol: Floats, call: Bools, rate: float = 0.0, dividend: float = 0.0
+    spot: Floats,
+    strike: Floats,
+    years: Floats,
+    vol: Floats,
+    call: Bools,
+    rate: float = 0.0,
+    dividend: float = 0.0,
 ) -> Greeks:
     """Greeks of N European options; NaN where ``vol`` is NaN, the limit where it is 0.
 
@@ -71,7 +80,13 @@ def greeks(
 
 
 def implied_vol(
-    price: Floats, spot: Floats, strike: Floats, years: Floats, call: Bools, rate: float = 0.0, dividend: float = 0.0
+    price: Floats,
+    spot: Floats,
+    strike: Floats,
+    years: Floats,
+    call: Bools,
+    rate: float = 0.0,
+    dividend: float = 0.0,
 ) -> Floats:
     """Vol that gives each price, per sqrt(year), (N,); NaN where none does. Solved by pyvolr.
 

@@ -1,15 +1,15 @@
 """Which column of a file is what: maps in TOML, some of which ship as presets.
 
-    [columns]                 # ours = the file's
-    ts = "quote_ts"           # the instant described; required, as are spot, expiration, right and strike
-    recorded_at = "fetched"   # when it became known; without it, known at once
-    bid = "bid"               # and ask, iv, volume, open_interest: optional
-    [time]
-    zone = "America/New_York" # of times that carry no offset
-    unit = "ms"               # of times that are numbers since the epoch: s, ms, us or ns
-    [right]
-    call = ["C", "call"]      # how the file writes the two rights
-    put = ["P", "put"]
+[columns]                 # ours = the file's
+ts = "quote_ts"           # the instant described; required, as are spot, expiration, right and strike
+recorded_at = "fetched"   # when it became known; without it, known at once
+bid = "bid"               # and ask, iv, volume, open_interest: optional
+[time]
+zone = "America/New_York" # of times that carry no offset
+unit = "ms"               # of times that are numbers since the epoch: s, ms, us or ns
+[right]
+call = ["C", "call"]      # how the file writes the two rights
+put = ["P", "put"]
 """
 
 from __future__ import annotations

@@ -146,7 +146,8 @@ def _wanted(path: pathlib.Path, there: list[str], mapping: Mapping) -> dict[str,
     missing = [name for name in mapping.columns.values() if name not in there]
     if missing:
         raise InputError(
-            f"lacks column {', '.join(missing)} of the map {mapping.name}; it has {', '.join(there)[:500]}", path=str(path)
+            f"lacks column {', '.join(missing)} of the map {mapping.name}; it has {', '.join(there)[:500]}",
+            path=str(path),
         )
     repeated = sorted({name for name in mapping.columns.values() if there.count(name) > 1})
     if repeated:
@@ -161,7 +162,7 @@ def _renamed(table: pa.Table, wanted: dict[str, str]) -> pl.DataFrame:
 
 
 def check(batch: Batch, mapping: Mapping, path: str, tally: Tally, *, strict: bool) -> pl.DataFrame:
-    """The usable rows: ``ts``, ``recorded_at`` (microseconds UTC), ``date``, ``spot``, ``strike``, ``call`` and numbers.
+    """The usable rows: ``ts``, ``recorded_at`` (microseconds), ``date``, ``spot``, ``strike``, ``call`` and numbers.
 
     The others are counted by their first fault, or with ``strict`` raise :class:`~replay.errors.InputError`.
     """
@@ -228,7 +229,7 @@ def _date(rows: pl.DataFrame) -> pl.Expr:
 
 
 def _instant(rows: pl.DataFrame, name: str, mapping: Mapping) -> dict[str, pl.Expr]:
-    """Microseconds since the epoch, and whether the time could be read at all: one that is read but null is not shown."""
+    """Microseconds since the epoch, and whether the time could be read: read but null, no clock shows it."""
     kind = rows.schema[name]
     if isinstance(kind, pl.Datetime):
         naive, absolute = pl.col(name).dt.cast_time_unit("us"), kind.time_zone is not None
@@ -272,7 +273,10 @@ def _reason(there: list[str]) -> pl.Expr:
         (~pl.col("ts_read"), "has a ts that cannot be read"),
         (~pl.col("recorded_at_read"), "has a recorded_at that cannot be read"),
         (pl.col("ts_us").is_null(), "has a ts that the wall clock does not show, or shows twice"),
-        (pl.col("recorded_at_us").is_null(), "has a recorded_at that the wall clock does not show, or shows twice"),
+        (
+            pl.col("recorded_at_us").is_null(),
+            "has a recorded_at that the wall clock does not show, or shows twice",
+        ),
         (pl.col("recorded_at_us") < pl.col("ts_us"), "has a recorded_at before its ts"),
         (pl.col("closed"), "has a ts on a day without a session"),
         (pl.col("expires").is_null(), "has an expiration that is no date (YYYY-MM-DD)"),

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 
 from replay import queries
 from replay.errors import LakeError, QueryError, UnreadableFile
-from replay.storage.files import FileStore
+from replay.storage.files import FileStore, partitions
 
-_SETTINGS = (
+_BATCH_ROWS: Final = 10_000
+_SETTINGS: Final = (
     "SET TimeZone = 'UTC'",
     "SET autoinstall_known_extensions = false",
     "SET autoload_known_extensions = false",
@@ -51,6 +53,57 @@ class Engine:
 
 
 @contextlib.contextmanager
+def query_views(store: FileStore, statement: str) -> Iterator[pa.RecordBatchReader]:
+    """The answer of a user's own SELECT over the views ``snapshots`` and ``strikes``, in batches.
+
+    One SELECT is accepted and nothing else; the session can read the lake's files alone, load no extension, write
+    no file and change no setting.
+
+    Raises
+    ------
+    QueryError
+        If it is not one SELECT, or DuckDB refuses it or fails while it runs.
+    """
+    found = [store.duckdb_path(file.path) for partition in partitions(store) for file in store.files(partition)]
+    if not found:
+        raise QueryError(f"{store.root} holds no files to read")
+    connection = duckdb.connect()
+    try:
+        filesystem = store.duckdb_filesystem()
+        if filesystem is not None:
+            connection.register_filesystem(filesystem)
+        for setting in _SETTINGS:
+            connection.execute(setting)
+        with _mapped(store.root):
+            connection.execute("SET VARIABLE lake_files = $files", {"files": found})
+            for view in ("view_snapshots", "view_strikes"):
+                connection.execute(queries.load(view).text)
+        _lock_down(connection, store.duckdb_path(store.root))
+        try:
+            statements = connection.extract_statements(statement)
+            if [each.type for each in statements] != [duckdb.StatementType.SELECT]:
+                raise QueryError("one SELECT is taken, and nothing else: the lake is read only")
+            yield connection.sql(statement).to_arrow_reader(_BATCH_ROWS)
+        except (duckdb.Error, pa.ArrowException) as error:
+            raise QueryError(_sentence(error)) from error
+    finally:
+        connection.close()
+
+
+def _lock_down(connection: duckdb.DuckDBPyConnection, root: str) -> None:
+    """Leave the connection nothing but reading the lake."""
+    connection.execute("SET temp_directory = ''")
+    connection.execute("SET allowed_directories = [$root]", {"root": root})
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def _sentence(error: Exception) -> str:
+    """A DuckDB message with its hints and the place in the statement, without blank lines."""
+    return "\n".join(line for line in str(error).splitlines() if line.strip())
+
+
+@contextlib.contextmanager
 def _mapped(where: str) -> Iterator[None]:
     """DuckDB's errors on stored data as this package's own."""
     try:
@@ -64,6 +117,3 @@ def _mapped(where: str) -> Iterator[None]:
 def first_line(error: Exception) -> str:
     """The first line of a DuckDB message: the sentence, without the caret picture below it."""
     return str(error).strip().split("\n", 1)[0]
-
-
-__all__ = ["Engine", "QueryError", "first_line"]

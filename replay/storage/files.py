@@ -12,6 +12,7 @@ import os
 import pathlib
 import re
 import secrets
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -21,10 +22,8 @@ import pyarrow as pa
 from replay.contract import TIERS, is_symbol
 from replay.errors import NoLake
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ImportError:  # not on Windows: there writers of one partition are not serialised
-    fcntl = None  # type: ignore[assignment]
 
 SUFFIX: Final = ".parquet"
 _LEFTOVER = re.compile(r"\.[0-9a-f]{64}\.[0-9a-f]{16}\.partial")
@@ -87,9 +86,7 @@ class FileStore(Protocol):
     def read(self, path: str) -> bytes: ...
     def write(self, partition: Partition, data: bytes | memoryview) -> str: ...
     def remove(self, partition: Partition, name: str) -> None: ...
-    def lock(
-        self, partition: Partition, *, wait: bool = True
-    ) -> contextlib.AbstractContextManager[bool]: ...
+    def lock(self, partition: Partition, *, wait: bool = True) -> contextlib.AbstractContextManager[bool]: ...
     def duckdb_path(self, path: str) -> str: ...
     def duckdb_filesystem(self) -> Any | None: ...
 
@@ -205,7 +202,7 @@ class LocalFiles:
         """
         folder = self._root / partition.folder
         folder.mkdir(parents=True, exist_ok=True)
-        if fcntl is None:
+        if sys.platform == "win32":  # it has no such locks: writers of one partition are not serialised there
             yield True
             return
         handle = os.open(folder, os.O_RDONLY)

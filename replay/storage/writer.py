@@ -133,4 +133,4 @@ def rows_equal(a: Ragged, b: Ragged, tolerance: float) -> Bools:
     left, right = a.take(at).flat(), b.take(at).flat()
     wrong = np.repeat(at, a.lengths[at])[~_equal(left, right, tolerance)]
     same[wrong] = False
-    return same
+    return np.asarray(same, np.bool_)

@@ -1,0 +1,43 @@
+"""The ``replay`` command: parse, call, render. Heavy imports happen inside the commands that need them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+import replay
+from replay.cli.demo import demo
+from replay.cli.heatmap import heatmap
+from replay.cli.ingest import ingest
+from replay.cli.levels import levels
+from replay.cli.sessions import sessions
+from replay.cli.sql import sql
+from replay.cli.verify import verify
+from replay.errors import ReplayError
+
+
+class _Group(click.Group):
+    """The one place where errors become ``error: code: text`` on stderr and an exit status."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ReplayError as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(error.exit_code)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(replay.__version__, prog_name="replay")
+def main() -> None:
+    """Rebuild past 0DTE strike x time heatmaps from a lake of Parquet snapshots, exactly as they stood.
+
+    \b
+    Try it on the simulated lake that ships:  replay demo
+    Then bring in your own chains:            replay ingest chain --help
+    """
+
+
+for _command in (heatmap, levels, sessions, ingest, verify, sql, demo):
+    main.add_command(_command)

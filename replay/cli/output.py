@@ -1,0 +1,79 @@
+"""Where answers go: standard output, or a file that appears whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import sys
+from collections.abc import Iterator
+from typing import IO
+
+import click
+
+BINARY = frozenset({"parquet", "png"})
+
+
+def on_terminal() -> bool:
+    """Whether standard output is a terminal."""
+    return sys.stdout.isatty()
+
+
+def terminal_width() -> int:
+    """Columns of the terminal, 80 where there is none."""
+    import shutil
+
+    return shutil.get_terminal_size((80, 24)).columns
+
+
+def terminal_height() -> int | None:
+    """Lines of the terminal, ``None`` where there is none."""
+    import shutil
+
+    return shutil.get_terminal_size((80, 24)).lines if on_terminal() else None
+
+
+def use_colour() -> bool:
+    """Whether to colour: on a terminal, unless NO_COLOR is set or the terminal is dumb."""
+    return on_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def use_unicode() -> bool:
+    """Whether standard output can write more than ASCII."""
+    return (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+
+
+def choose_format(form: str | None, out_path: pathlib.Path | None, formats: tuple[str, ...], piped: str) -> str:
+    """The format asked for, else that of the file's suffix, else ``table`` on a terminal and ``piped`` elsewhere."""
+    if form is None and out_path is not None and out_path.suffix.lstrip(".") in formats:
+        form = out_path.suffix.lstrip(".")
+    chosen = form or ("table" if out_path is None and on_terminal() else piped)
+    if chosen in BINARY and out_path is None and on_terminal():
+        raise click.UsageError(f"{chosen} is not for a terminal; give --out FILE or pipe it")
+    return chosen
+
+
+@contextlib.contextmanager
+def sink(out_path: pathlib.Path | None) -> Iterator[IO[bytes]]:
+    """Bytes for standard output, or for a file that replaces the old one only when all is written."""
+    if out_path is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    partial = out_path.with_name(f".{out_path.name}.{os.urandom(4).hex()}.partial")
+    try:
+        with partial.open("xb") as file:
+            yield file
+        partial.replace(out_path)
+    except OSError as error:
+        raise click.ClickException(f"cannot write {out_path}: {error.strerror or error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def emit(data: bytes, out_path: pathlib.Path | None) -> None:
+    """Write an answer; on a terminal a line ends it."""
+    with sink(out_path) as file:
+        file.write(data)
+        if out_path is None and on_terminal() and not data.endswith(b"\n"):
+            file.write(b"\n")

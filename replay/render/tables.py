@@ -1,0 +1,155 @@
+"""Tables as text, CSV, JSON or Parquet. Nothing is cut without saying so."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+from collections.abc import Iterable, Sequence
+from typing import IO, TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import polars as pl
+    import pyarrow as pa
+
+SHOWN_ROWS: Final = 1000
+_LIST_WIDTH: Final = 32
+
+
+def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
+    """Columns side by side, two blanks apart; ``right`` says which are right-aligned."""
+    widths = [max([len(name), *(len(row[i]) for row in rows)]) for i, name in enumerate(header)]
+    lines = []
+    for row in (header, *rows):
+        cells = (cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(row, widths, right, strict=True))
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def frame_text(frame: pl.DataFrame, *, width: int, more: bool = False) -> str:
+    """A frame as text at most ``width`` wide: columns that do not fit are named below it, as are rows left out."""
+    header, cells = list(frame.columns), [[_cell(value) for value in row] for row in frame.iter_rows()]
+    right = [kind.is_numeric() for kind in frame.dtypes]
+    widths = [max([len(name), *(len(row[i]) for row in cells)]) for i, name in enumerate(header)]
+    fits, used = 0, -2
+    while fits < len(header) and (fits == 0 or used + 2 + widths[fits] <= width):
+        used += 2 + widths[fits]
+        fits += 1
+    text = text_table(header[:fits], [row[:fits] for row in cells], right[:fits])
+    if fits < len(header):
+        text += f"{len(header) - fits} more columns do not fit: {', '.join(header[fits:])} (--format csv has all)\n"
+    if more:
+        text += f"the first {len(cells)} rows; there are more (--format csv has all)\n"
+    return text
+
+
+def frame_bytes(frame: pl.DataFrame, form: str, *, width: int = 80) -> bytes:
+    """A frame as ``table``, ``csv``, ``json`` (one array of objects) or ``parquet``."""
+    buffer = io.BytesIO()
+    write_batches([frame.to_arrow()], form, buffer, width=width)
+    return buffer.getvalue()
+
+
+def write_batches(
+    batches: Iterable[pa.Table] | pa.RecordBatchReader, form: str, file: IO[bytes], *, width: int
+) -> None:
+    """Tables or batches of one schema, one after the other, in one of the formats of :func:`frame_bytes`."""
+    if form == "table":
+        _write_text(batches, file, width)
+    elif form == "parquet":
+        _write_parquet(batches, file)
+    else:
+        _write_rows(batches, form, file)
+
+
+def _frames(batches: Iterable[Any]) -> Iterable[pl.DataFrame]:
+    import polars as pl
+
+    for batch in batches:
+        frame = pl.from_arrow(batch)
+        assert isinstance(frame, pl.DataFrame)
+        yield frame
+
+
+def _write_text(batches: Iterable[Any], file: IO[bytes], width: int) -> None:
+    import polars as pl
+
+    kept: list[pl.DataFrame] = []
+    for frame in _frames(_with_empty(batches)):
+        kept.append(frame)
+        if sum(map(len, kept)) > SHOWN_ROWS:
+            break
+    shown = pl.concat(kept)
+    more = len(shown) > SHOWN_ROWS
+    file.write(frame_text(shown.head(SHOWN_ROWS), width=width, more=more).encode())
+
+
+def _write_parquet(batches: Any, file: IO[bytes]) -> None:
+    import pyarrow.parquet as pq
+
+    tables = iter(_with_empty(batches))
+    first = next(tables)
+    with pq.ParquetWriter(file, first.schema, compression="zstd") as writer:
+        for table in (first, *tables) if isinstance(batches, list) else _chain(first, tables):
+            writer.write(table)
+
+
+def _chain(first: Any, rest: Iterable[Any]) -> Iterable[Any]:
+    yield first
+    yield from rest
+
+
+def _with_empty(batches: Any) -> Iterable[Any]:
+    """The batches; of a reader without any, one empty table, so that its columns are seen."""
+    none = True
+    for batch in batches:
+        none = False
+        yield batch
+    if none and hasattr(batches, "schema"):
+        yield batches.schema.empty_table()
+
+
+def _write_rows(batches: Any, form: str, file: IO[bytes]) -> None:
+    import orjson
+
+    before = False
+    if form == "json":
+        file.write(b"[")
+    for frame in _frames(_with_empty(batches)):
+        if form == "csv":
+            file.write(
+                _flat(frame).write_csv(include_header=not before, datetime_format="%Y-%m-%dT%H:%M:%S%.fZ").encode()
+            )
+            before = True
+            continue
+        for row in frame.iter_rows(named=True):
+            file.write(b",\n" if before else b"\n")
+            file.write(orjson.dumps(row, option=orjson.OPT_UTC_Z, default=str))
+            before = True
+    if form == "json":
+        file.write(b"\n]\n")
+
+
+def _flat(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with lists as JSON text, since CSV has none."""
+    import orjson
+    import polars as pl
+
+    def text(value: Any) -> str:
+        plain = value.to_list() if isinstance(value, pl.Series) else value
+        return orjson.dumps(plain, option=orjson.OPT_UTC_Z, default=str).decode()
+
+    nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
+    return frame.with_columns(pl.col(name).map_elements(text, return_dtype=pl.String) for name in nested)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.4e}"
+    if isinstance(value, dt.datetime):
+        return value.isoformat(sep=" ").replace("+00:00", "Z")
+    if isinstance(value, list):
+        text = f"[{', '.join(_cell(each) for each in value[:4])}{', …' if len(value) > 4 else ''}]"
+        return text if len(text) <= _LIST_WIDTH else f"[{len(value)} values]"
+    return str(value)
