@@ -83,12 +83,16 @@ def _progress(files: tuple[pathlib.Path, ...]) -> Iterator[Progress | None]:
         yield advance
 
 
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def summary(report: IngestReport) -> str:
     """What an ingest did, in at most 80 columns where names allow."""
     tally, count = report.tally, report.count
-    lines = [f"{report.symbol}: {tally.read:,} rows of {report.files} files, {count.options:,} options kept"]
+    lines = [f"{report.symbol}: {tally.read:,} rows of {_number(report.files, "file")}, {count.options:,} options kept"]
     for date, (built, new) in report.sessions.items():
-        lines.append(f"  {date}  {built} snapshots, {new or 'none'} new")
+        lines.append(f"  {date}  {_number(built, "snapshot")}, {new or 'none'} new")
     vols = {
         "given": "given by the file",
         "solved": "solved from the mid",
@@ -110,7 +114,6 @@ def summary(report: IngestReport) -> str:
         )
     for reason, rejected in tally.rejected.items():
         lines.append(f"  {rejected.rows:,} rows rejected: each {reason} (first: {rejected.path}, line {rejected.line})")
-    lines.append(
-        f"{report.written} of {report.snapshots} snapshots written, {report.snapshots - report.written} were there"
-    )
+    there = report.snapshots - report.written
+    lines.append(f"{_number(report.written, 'snapshot')} written, {there:,} stored already")
     return "\n".join(lines) + "\n"

@@ -20,7 +20,7 @@ from replay.sessions import find_session
 BLOCK_BYTES: Final = 4 * 2**20
 PARQUET_ROWS: Final = 100_000
 NUMBERS: Final = ("bid", "ask", "iv", "volume", "open_interest")
-NOT_0DTE: Final = "expires on another date"
+NOT_0DTE: Final = "expires on another date than its session's"
 MALFORMED: Final = "has another number of fields than the header"
 
 _OFFSET = r"(Z|z|[+-]\d{2}(?::?\d{2})?)$"

@@ -16,7 +16,7 @@ from replay.exposure.chain import CONVENTIONS
 from replay.ingest.buckets import SessionBuckets
 from replay.ingest.chain import ChainCount, snapshots_of
 from replay.ingest.mapping import Mapping
-from replay.ingest.rows import Tally, check, read_batches
+from replay.ingest.rows import NOT_0DTE, Tally, check, read_batches
 from replay.sessions import find_session
 from replay.storage.files import Partition
 from replay.storage.writer import LakeWriter
@@ -106,12 +106,12 @@ def ingest_chain(
                 raise ConflictingRow(f"{error.message}; the session {date} was not written") from error
             report.sessions[date] = (table.num_rows, new)
     if not report.sessions:
-        raise InputError(f"none of {report.tally.read} rows can be used: {_why(report.tally)}")
+        raise InputError(f"none of {report.tally.read} rows can be used; {_why(report.tally)}")
     return report
 
 
 def _why(tally: Tally) -> str:
-    reasons = [f"{count.rows} {reason}" for reason, count in tally.rejected.items()]
+    reasons = [f"{count.rows}: each {reason}" for reason, count in tally.rejected.items()]
     if tally.other_expirations.rows:
-        reasons.append(f"{tally.other_expirations.rows} expire on another date")
+        reasons.append(f"{tally.other_expirations.rows}: each {NOT_0DTE}")
     return "; ".join(reasons)
