@@ -10,12 +10,10 @@ from typing import Any, Final
 import numpy as np
 
 from replay.ragged import Floats
-from replay.sessions import MINUTE, Session, from_us, iso_utc, to_us
+from replay.sessions import FLOOR_MINUTES, MINUTE, YEAR_MINUTES, Session, from_us, iso_utc, to_us
 from replay.snapshots import Snapshots
 
 COLUMNS: Final = ("gex", "dex", "vex", "chex", "call_oi", "put_oi", "oi", "call_iv", "put_iv")
-YEAR_MINUTES: Final = 365 * 24 * 60
-FLOOR_MINUTES: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,10 @@ NEW_YORK: Final = ZoneInfo("America/New_York")
 UTC: Final = dt.UTC
 MINUTE: Final = 60_000_000
 SECOND: Final = 1_000_000
+YEAR_MINUTES: Final = 365 * 24 * 60
+"""Time to expiry is calendar time in years of so many minutes."""
+FLOOR_MINUTES: Final = 1.0
+"""Time to expiry is never taken as less."""
 LATEST: Final = 2**62
 """A known_at later than any recorded_at can be."""
 

@@ -9,13 +9,12 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from replay import schema
 from replay.errors import UnreadableFile
-from replay.ragged import Bools, Ints, Ragged, from_arrow
-from replay.sessions import find_session, iso_utc, session_date
+from replay.ragged import Bools, Ragged, from_arrow
+from replay.sessions import find_session, iso_utc
 from replay.storage.columns import reading
 from replay.storage.files import (
     FileStore,
@@ -27,6 +26,7 @@ from replay.storage.files import (
     is_leftover,
     partitions,
 )
+from replay.storage.soundness import clocks_of, floats_of, row_faults
 
 ROWS_SHOWN: Final = 3
 """Rows named for one kind of fault in one file; the number of the others is given."""
@@ -142,7 +142,7 @@ class _PartitionCheck:
                 for finding in self._rows(table, path, rows):
                     yield replace(finding, path=path)
                 if own:
-                    ts = _micros(table["ts"])
+                    ts, _, _ = clocks_of(table)
                     falls = np.diff(ts, prepend=ts[:1] if newest is None else newest) < 0
                     yield from (replace(f, path=path) for f in _each(falls, "ts is before that of the row above", rows))
                     newest = ts[-1:] if len(ts) else newest
@@ -151,28 +151,13 @@ class _PartitionCheck:
 
     def _rows(self, table: pa.Table, path: str, first: int) -> Iterator[Finding]:
         """Faults of one row group, of which ``first`` is the first row."""
-        date = self._partition.date
-        ts, recorded_at = _micros(table["ts"]), _micros(table["recorded_at"])
-        clocked = ~(_null(table["ts"]) | _null(table["recorded_at"]))
-        lists = {name: from_arrow(table[name]) for name in schema.LISTS}
-        strike = lists["strike"]
-        spot = np.asarray(table["spot"].to_numpy(), np.float64)
-        dates = np.array([session_date(int(us)) == date for us in ts], np.bool_)
-        expirations = np.array([each in (None, date) for each in table["expiration"].to_pylist()], np.bool_)
-        yield from _each(~clocked, "ts or recorded_at is null; the row is never read", first)
-        yield from _each(clocked & (recorded_at < ts), "recorded_at is before ts", first)
-        yield from _each(clocked & ~dates, f"ts is not on {date} in New York", first)
-        yield from _each(~expirations, f"expiration is not {date}", first)
-        yield from _each(~(np.isfinite(spot) & (spot > 0)), "spot is no price above 0", first)
-        yield from _each(_not_ascending(strike), "strikes do not ascend", first)
-        for name in schema.VALUES:
-            column = lists[name]
-            wrong = column.known & strike.known & (column.lengths != strike.lengths)
-            yield from _each(wrong, f"{name} is not as long as strike", first)
-            yield from _each(column.known & ~strike.known, f"{name} is there and strike is null", first)
+        for message, wrong in row_faults(table, self._partition.date):
+            yield from _each(wrong, message, first)
+        ts, recorded_at, clocked = clocks_of(table)
+        spot, lists = floats_of(table["spot"]), [from_arrow(table[name]) for name in schema.LISTS]
         for i in np.flatnonzero(clocked).tolist():
-            content = _content(spot[i], [lists[name] for name in schema.LISTS], i)
-            yield from self._contradiction((int(ts[i]), int(recorded_at[i])), _Stored(path, first + i, content))
+            row = _Stored(path, first + i, _content(spot[i], lists, i))
+            yield from self._contradiction((int(ts[i]), int(recorded_at[i])), row)
 
     def _contradiction(self, clocks: tuple[int, int], row: _Stored) -> Iterator[Finding]:
         """A fault if a row differs from an earlier one of the same ts and recorded_at."""
@@ -214,20 +199,3 @@ def _each(wrong: Bools, message: str, first: int) -> Iterator[Finding]:
         yield Finding("fault", message, row=first + int(i))
     if len(at) > ROWS_SHOWN:
         yield Finding("fault", f"{message}, as in {len(at) - ROWS_SHOWN} more rows up to this", row=first + int(at[-1]))
-
-
-def _not_ascending(strike: Ragged) -> Bools:
-    """Rows whose strikes are not finite, ascending and without repeats."""
-    values = strike.flat()
-    row = np.repeat(np.arange(len(strike)), strike.lengths)
-    wrong = ~np.isfinite(values)
-    wrong[1:] |= (row[1:] == row[:-1]) & ~(values[1:] > values[:-1])
-    return np.bincount(row[wrong], minlength=len(strike)).astype(np.bool_)
-
-
-def _micros(column: pa.ChunkedArray) -> Ints:
-    return np.asarray(pc.fill_null(pc.cast(column, pa.int64()), 0).to_numpy(), np.int64)
-
-
-def _null(column: pa.ChunkedArray) -> Bools:
-    return np.asarray(column.is_null().to_numpy(), np.bool_)

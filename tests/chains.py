@@ -10,7 +10,7 @@ import pathlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-HEADER = (
+HEADER = (  # noqa: SIM905  # reads as the file does
     "fetched_at_et,quote_ts,spot,expiry,type,strike,bid,ask,bid_size,ask_size,last_trade_price,"
     "iv,delta,gamma,theta,vega,rho,volume,open_interest"
 ).split(",")

@@ -367,7 +367,9 @@ def test_real_exposures_equal_scalar_arithmetic(real_lake: tuple[pathlib.Path, I
             call, put = sides["C", strike], sides["P", strike]
             for name, expected in chains.strike_exposures(call, put, years).items():
                 assert stored[name][i] == pytest.approx(expected, rel=1e-7, abs=1e-3), (ts, strike, name)
-            solved += sum(float(each["iv"]) == 0 and stored[f"{side}_iv"][i] > 0 for side, each in (("call", call), ("put", put)))
+            solved += sum(
+                float(each["iv"]) == 0 and stored[f"{side}_iv"][i] > 0 for side, each in (("call", call), ("put", put))
+            )
     assert len(chosen) >= 3
     assert solved > 0
 
@@ -384,9 +386,7 @@ def test_nothing_fetched_later_is_seen(real_lake: tuple[pathlib.Path, IngestRepo
         clocks = {(row["quote_ts"], row["fetched_at_et"]) for row in csv.DictReader(file)}
     ten = dt.datetime(2026, 7, 24, 10, 0)
     quoted = sorted(dt.datetime.fromisoformat(ts) for ts, _ in clocks if dt.datetime.fromisoformat(ts) <= ten)
-    known = [
-        dt.datetime.fromisoformat(ts) for ts, fetched in clocks if dt.datetime.fromisoformat(fetched) <= ten
-    ]
+    known = [dt.datetime.fromisoformat(ts) for ts, fetched in clocks if dt.datetime.fromisoformat(fetched) <= ten]
 
     def bars(moments: list[dt.datetime]) -> list[str]:
         return sorted({(m + dt.timedelta(hours=4)).strftime("%Y-%m-%dT%H:%M:00Z") for m in moments})

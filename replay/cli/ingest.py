@@ -90,9 +90,9 @@ def _number(count: int, noun: str) -> str:
 def summary(report: IngestReport) -> str:
     """What an ingest did, in at most 80 columns where names allow."""
     tally, count = report.tally, report.count
-    lines = [f"{report.symbol}: {tally.read:,} rows of {_number(report.files, "file")}, {count.options:,} options kept"]
+    lines = [f"{report.symbol}: {tally.read:,} rows of {_number(report.files, 'file')}, {count.options:,} options kept"]
     for date, (built, new) in report.sessions.items():
-        lines.append(f"  {date}  {_number(built, "snapshot")}, {new or 'none'} new")
+        lines.append(f"  {date}  {_number(built, 'snapshot')}, {new or 'none'} new")
     vols = {
         "given": "given by the file",
         "solved": "solved from the mid",

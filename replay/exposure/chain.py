@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from replay.exposure.greeks import greeks, implied_vol
-from replay.levels import FLOOR_MINUTES, YEAR_MINUTES
 from replay.ragged import Bools, Floats, Ints
-from replay.sessions import MINUTE
+from replay.sessions import FLOOR_MINUTES, MINUTE, YEAR_MINUTES
 
 CONVENTIONS: Final = "replay-1"
 """Black-Scholes-Merton, rate and dividend 0; calendar time to the session's close over 365 days, at least a minute;

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from replay import schema
@@ -17,6 +16,7 @@ from replay.sessions import iso_utc
 from replay.storage.engine import Engine
 from replay.storage.files import Partition, open_files
 from replay.storage.reader import Reader
+from replay.storage.soundness import clocks_of, floats_of, row_faults
 
 GROUP_ROWS: Final = 128
 DERIVED_TOLERANCE: Final = 1e-9
@@ -50,9 +50,12 @@ class LakeWriter:
             If a row differs from a stored row, or another row of the table, with the same ts and recorded_at.
             Nothing is written then.
         ValueError
-            If the table has not the columns of a snapshot.
+            If the table has not the columns of a snapshot, or a row is not sound.
         """
         table = schema.conform(table).sort_by([("ts", "ascending"), ("recorded_at", "ascending")])
+        for message, wrong in row_faults(table, partition.date):
+            if wrong.any():
+                raise ValueError(f"{partition.folder}: {message}, in row {int(np.flatnonzero(wrong)[0])} by time")
         with self._store.lock(partition):
             table = self._unknown(partition, table)
             if table.num_rows:
@@ -61,7 +64,7 @@ class LakeWriter:
 
     def _unknown(self, partition: Partition, table: pa.Table) -> pa.Table:
         """The rows that the partition does not hold yet."""
-        ts, recorded_at = _clock(table["ts"]), _clock(table["recorded_at"])
+        ts, recorded_at, _ = clocks_of(table)
         repeated = np.flatnonzero((np.diff(ts) == 0) & (np.diff(recorded_at) == 0))
         if len(repeated):
             raise ConflictingRow(
@@ -80,7 +83,7 @@ class LakeWriter:
         positions = np.array([position for position in matched if position is not None], np.int64)
         old = self._reader.snapshots(timeline, positions, schema.VALUES)
         new = table.filter(pa.array(known))
-        same = _equal(old.spot, from_arrow_floats(new["spot"]), 0.0)
+        same = _equal(old.spot, floats_of(new["spot"]), 0.0)
         for name in schema.LISTS:
             tolerance = DERIVED_TOLERANCE if schema.BY_NAME[name].derived else 0.0
             same &= rows_equal(old.lists[name], from_arrow(new[name]), tolerance)
@@ -111,15 +114,6 @@ def encode(table: pa.Table, metadata: dict[bytes, bytes]) -> memoryview:
 
 def _leaf(name: str) -> str:
     return f"{name}.list.element" if name in schema.LISTS else name
-
-
-def _clock(column: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.int64]]:
-    return np.asarray(pc.cast(column, pa.int64()).to_numpy(), np.int64)
-
-
-def from_arrow_floats(column: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """A column of numbers as float64, NaN for null."""
-    return np.asarray(column.to_numpy(), np.float64)
 
 
 def _equal(a: Any, b: Any, tolerance: float) -> Bools:
