@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,14 +20,14 @@ SPY = Partition("raw", "SPY", DATE)
 NOON = dt.datetime(2026, 7, 24, 16, 0, tzinfo=dt.UTC)
 METADATA = schema.metadata(source="test")
 
-Table = dict[str, list[object]]
+Table = dict[str, Sequence[object]]
 
 
-def table(rows: int = 3, **columns: list[object]) -> pa.Table:
+def table(rows: int = 3, /, **columns: Sequence[object]) -> pa.Table:
     """Sound snapshots a minute apart, with these columns instead of the sound ones."""
     ts = [NOON + dt.timedelta(minutes=i) for i in range(rows)]
     sound: Table = {
-        "ts": list(ts),
+        "ts": ts,
         "recorded_at": [each + dt.timedelta(seconds=1) for each in ts],
         "spot": [740.0] * rows,
         "expiration": [DATE] * rows,

@@ -114,6 +114,7 @@ def render(lake: Lake, answer: Heatmap, form: str, *, pretty: bool = False) -> b
         height=output.terminal_height(),
         colour=output.use_colour(),
         unicode=output.use_unicode(),
+        truecolor=output.use_true_colour(),
     )
     return text.encode()
 

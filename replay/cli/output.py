@@ -38,6 +38,11 @@ def use_colour() -> bool:
     return on_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+def use_true_colour() -> bool:
+    """Whether the terminal says that it shows 24-bit colours."""
+    return os.environ.get("COLORTERM") in ("truecolor", "24bit")
+
+
 def use_unicode() -> bool:
     """Whether standard output can write more than ASCII."""
     return (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")

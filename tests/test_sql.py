@@ -1,0 +1,134 @@
+"""`replay sql`: the views say what the files hold, and nothing can be written or read beyond them."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner, Result
+
+from replay import queries, schema
+from replay.cli import main
+from replay.ingest.mapping import preset
+from replay.ingest.run import ingest_chain
+from tests import chains
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    folder = tmp_path_factory.mktemp("sql")
+    rows = [row for strike in (739.0, 740.0) for row in chains.pair(strike=strike)]
+    rows.append(chains.row(strike=741.0))
+    for late in ("2026-07-24 10:15:30", "2026-07-24 12:00:00"):
+        path = chains.write_csv(folder / "rows.csv", [row | {"fetched_at_et": late} for row in rows])
+        ingest_chain([path], folder / "lake", "SPY", preset("cboe-recorder"))
+    return folder / "lake"
+
+
+def run(lake: pathlib.Path, statement: str, *options: str) -> Result:
+    return CliRunner().invoke(main, ["sql", statement, "--lake", str(lake), *options])
+
+
+def rows_of(lake: pathlib.Path, statement: str) -> list[dict[str, object]]:
+    done = run(lake, statement, "--format", "json")
+    assert done.exit_code == 0, done.stderr
+    found: list[dict[str, object]] = json.loads(done.stdout)
+    return found
+
+
+def test_snapshots_are_the_stored_rows_revisions_included(lake: pathlib.Path) -> None:
+    stored = pl.concat(pl.from_arrow(pq.read_table(path)) for path in sorted(lake.rglob("*.parquet")))  # type: ignore[type-var]  # frames
+    found = run(lake, "SELECT * FROM snapshots ORDER BY recorded_at", "--format", "parquet")
+    frame = pl.read_parquet(found.stdout_bytes)
+    assert frame.columns == ["tier", "symbol", "date", *schema.BY_NAME]
+    assert frame.drop("tier", "symbol", "date").equals(stored.sort("recorded_at"))
+    assert set(frame["symbol"]) == {"SPY"}
+
+
+def test_strikes_are_long_and_what_is_not_known_is_null(lake: pathlib.Path) -> None:
+    found = rows_of(lake, "SELECT strike, call_bid, put_bid, oi, gex FROM strikes ORDER BY recorded_at, strike")
+    assert [row["strike"] for row in found] == [739.0, 740.0, 741.0] * 2
+    assert [row["put_bid"] for row in found[:3]] == [1.0, 1.0, None]
+    assert [row["oi"] for row in found[:3]] == [200.0, 200.0, None]
+    assert found[2]["gex"] is None
+
+
+def test_the_views_columns_are_the_documented_ones(lake: pathlib.Path) -> None:
+    for view in ("snapshots", "strikes"):
+        described = rows_of(lake, f"SELECT column_name, column_type FROM (DESCRIBE {view})")  # noqa: S608  # a name above
+        text = queries.load(f"view_{view}").text.split("-- returns:")[1]
+        documented = [line[2:].split()[:2] for line in text.splitlines() if line.startswith("--") and line[2:].strip()]
+        names = {"TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE"}
+        assert [(row["column_name"], row["column_type"]) for row in described] == [
+            (name, names.get(kind, kind)) for name, kind in documented
+        ]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "COPY (SELECT 1) TO 'out.csv'",
+        "COPY snapshots TO '{lake}/out.parquet'",
+        "CREATE TABLE t AS SELECT 1",
+        "INSERT INTO snapshots SELECT * FROM snapshots",
+        "DROP VIEW snapshots",
+        "ATTACH '{lake}/other.db'",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "SET enable_external_access = true",
+        "PRAGMA enable_profiling",
+        "CALL pragma_version()",
+        "EXPORT DATABASE '{lake}/x'",
+        "SELECT 1; DROP VIEW snapshots",
+        "SELECT 1; SELECT 2",
+        "",
+        " -- nothing",
+        "SELECT * FROM read_text('/etc/passwd')",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM '/etc/passwd'",
+        "SELECT * FROM glob('/etc/*')",
+        "SELECT nothing FROM strikes",
+        "SELEC 1",
+        "SELECT error('at run time') FROM strikes",
+    ],
+)
+def test_what_is_refused(
+    lake: pathlib.Path, statement: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = sorted(lake.rglob("*"))
+    done = run(lake, statement.format(lake=lake), "--format", "csv")
+    assert done.exit_code == 2, done.output
+    assert done.stderr.startswith("error: invalid_query: ")
+    assert "root:" not in done.stdout
+    assert sorted(lake.rglob("*")) == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_answer_still_has_its_columns(lake: pathlib.Path) -> None:
+    statement = "SELECT ts, spot FROM snapshots WHERE false"
+    assert run(lake, statement, "--format", "csv").stdout == "ts,spot\n"
+    assert rows_of(lake, statement) == []
+    assert pl.read_parquet(run(lake, statement, "--format", "parquet").stdout_bytes).columns == ["ts", "spot"]
+    assert run(lake, statement, "--format", "table").stdout.split() == ["ts", "spot"]
+
+
+def test_large_answers_are_whole_and_tables_say_what_they_leave_out(lake: pathlib.Path) -> None:
+    statement = "SELECT i, i * 2 AS twice FROM range(25000) AS r(i) ORDER BY i"
+    lines = run(lake, statement, "--format", "csv").stdout.splitlines()
+    assert (len(lines), lines[0], lines[-1]) == (25_001, "i,twice", "24999,49998")
+    assert len(rows_of(lake, statement)) == 25_000
+    assert pl.read_parquet(run(lake, statement, "--format", "parquet").stdout_bytes).height == 25_000
+    table = run(lake, statement, "--format", "table").stdout
+    assert "the first 1000 rows; there are more" in table
+    wide = run(lake, "SELECT * FROM strikes", "--format", "table").stdout
+    assert "more columns do not fit: " in wide
+    assert max(map(len, wide.splitlines()[:3])) <= 80
+
+
+def test_lists_and_times_are_written_plainly(lake: pathlib.Path) -> None:
+    done = run(lake, "SELECT ts, strike FROM snapshots ORDER BY recorded_at LIMIT 1", "--format", "csv")
+    assert done.stdout == 'ts,strike\n2026-07-24T14:00:00Z,"[739.0,740.0,741.0]"\n'
