@@ -57,7 +57,7 @@ def test_piped_heatmap_is_the_contracts_body(lake: str) -> None:
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout_bytes == replay.open_lake(lake).heatmap("SPY", "2026-07-24T10:30").to_json()
     body = json.loads(done.stdout)
-    assert [bar["t"] for bar in body["bars"]] == ["2026-07-24T14:05:00Z"]
+    assert [bar["t"] for bar in body["bars"]] == ["2026-07-24T14:00:00Z", "2026-07-24T14:05:00Z"]
     assert body["strikes_grid"] == [738, 739, 740, 741, 742.5]
 
 

@@ -40,7 +40,7 @@ def rows_of(lake: pathlib.Path, statement: str) -> list[dict[str, object]]:
 
 
 def test_snapshots_are_the_stored_rows_revisions_included(lake: pathlib.Path) -> None:
-    stored = pl.concat(pl.from_arrow(pq.read_table(path)) for path in sorted(lake.rglob("*.parquet")))  # type: ignore[type-var]  # frames
+    stored = pl.concat(pl.DataFrame(pq.read_table(path)) for path in sorted(lake.rglob("*.parquet")))
     found = run(lake, "SELECT * FROM snapshots ORDER BY recorded_at", "--format", "parquet")
     frame = pl.read_parquet(found.stdout_bytes)
     assert frame.columns == ["tier", "symbol", "date", *schema.BY_NAME]

@@ -116,7 +116,7 @@ def render(lake: Lake, answer: Heatmap, form: str, *, pretty: bool = False) -> b
         unicode=output.use_unicode(),
         truecolor=output.use_true_colour(),
     )
-    return text.encode()
+    return text.encode() + b"\n"
 
 
 def what_there_is(lake: Lake, answer: Heatmap) -> str:

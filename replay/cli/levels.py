@@ -43,4 +43,4 @@ def levels(
     else:
         from replay.render.terminal import level_lines
 
-        output.emit(level_lines(found).encode(), out_path)
+        output.emit(level_lines(found).encode() + b"\n", out_path)

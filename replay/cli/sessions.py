@@ -23,7 +23,8 @@ FORMATS = ("table", "json", "csv")
 def sessions(symbol: str | None, lake_path: str, form: str | None, out_path: pathlib.Path | None) -> None:
     """List the sessions the lake holds, of SYMBOL or of all.
 
-    Times are New York in the table and UTC elsewhere; cadence, lag and gap are seconds there.
+    In the table: snapshots, their first and last minute in New York, cadence, lag, strikes, revisions and the
+    longest gap. Elsewhere times are UTC, and cadence, lag and gap seconds.
 
     \b
     Example:
@@ -50,9 +51,9 @@ def session_table(held: pl.DataFrame) -> str:
     """The sessions in 80 columns, and below them the columns and conventions they have in common."""
     from replay.render.tables import text_table
 
-    header = ("symbol", "date", "tiers", "snaps", "New York", "every", "lag", "strikes", "revised", "gap")
+    header = ("symbol", "date", "tier", "snaps", "New York", "every", "lag", "strikes", "rev", "gap")
     rows = [_row(row) for row in held.iter_rows(named=True)]
-    text = text_table(header, rows, [False, False, False, True, False, True, True, False, True, True])
+    text = text_table(header, rows, [False, False, False, True, False, True, True, True, True, True])
     for name in ("columns", "conventions"):
         for value, group in held.group_by(name, maintain_order=True):
             days = "all sessions" if len(group) == len(held) else f"{len(group)} of {len(held)} sessions"
@@ -64,7 +65,6 @@ def _row(row: dict[str, Any]) -> tuple[str, ...]:
     from replay.sessions import NEW_YORK
 
     hours = "-".join(row[end].astimezone(NEW_YORK).strftime("%H:%M") for end in ("first", "last"))
-    strikes = f"{row['strikes']}: {row['lowest']:g}-{row['highest']:g}" if row["strikes"] else "none"
     return (
         row["symbol"],
         str(row["date"]),
@@ -73,20 +73,22 @@ def _row(row: dict[str, Any]) -> tuple[str, ...]:
         hours,
         duration(row["cadence"]),
         duration(row["lag"]),
-        strikes,
+        str(row["strikes"]),
         str(row["revisions"]),
         duration(row["longest_gap"]),
     )
 
 
 def duration(seconds: float | None) -> str:
-    """``30s``, ``5m01s``, ``2h05m``; ``-`` for none."""
+    """``30s``, ``5m01s``, ``15.8m``, ``2h05m``, at most five characters; ``-`` for none."""
     if not seconds:
         return "-"
     if seconds < 60:
         return f"{seconds:.3g}s"
     minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
+    if 10 <= minutes < 60:
+        return f"{seconds / 60:.1f}m"
+    if minutes < 10:
         return f"{minutes}m{rest:02d}s" if rest else f"{minutes}m"
     return f"{minutes // 60}h{minutes % 60:02d}m"
 
