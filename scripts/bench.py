@@ -1,0 +1,334 @@
+"""Speed as ratios of medians within one run, against the bare decode and against what a user would write instead.
+
+    python scripts/bench.py [--sessions 24] [--rounds 3] [--json FILE]
+
+The data: sessions of 781 snapshots (30 seconds) x 240 strikes with every column, seeded. bare is pyarrow's decode of the
+columns a request needs, and nothing else. Variants take turns on each session, so a drifting machine slows all alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+
+import duckdb
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from replay import open_lake, schema
+from replay.exposure.chain import option_exposures, years_to
+from replay.ingest.mapping import Mapping
+from replay.ingest.run import ingest_chain
+from replay.lake import Lake
+from replay.sessions import Session, find_session, to_us
+from replay.storage.files import Partition, open_files
+from replay.storage.writer import LakeWriter, encode
+
+SEED = 7
+SNAPSHOTS, STRIKES = 781, 240
+NEEDED = ["ts", "recorded_at", "spot", "strike", "gex"]
+SYMBOL = "BENCH"
+Timed = dict[str, list[float]]
+
+
+def full_sessions(count: int) -> list[Session]:
+    """So many full trading days up to July 2026, the newest first."""
+    found: list[Session] = []
+    day = dt.date(2026, 7, 31)
+    while len(found) < count:
+        session = find_session(day)
+        if session is not None and session.minutes == 390:
+            found.append(session)
+        day -= dt.timedelta(days=1)
+    return found
+
+
+def session_table(session: Session, rng: np.random.Generator) -> pa.Table:
+    """One session with every column: doubles that do not repeat for exposures and flow, cents for quotes."""
+    ts = to_us(session.open) + np.arange(SNAPSHOTS) * 30_000_000
+    shape = (SNAPSHOTS, STRIKES)
+    offsets = pa.array(np.arange(SNAPSHOTS + 1) * STRIKES, pa.int32())
+
+    def lists(values: np.ndarray) -> pa.ListArray:  # type: ignore[type-arg]  # any number
+        return pa.ListArray.from_arrays(offsets, pa.array(values.ravel().astype(np.float64)))
+
+    columns: dict[str, object] = {
+        "ts": pa.array(ts).cast(schema.TIMESTAMP),
+        "recorded_at": pa.array(ts + 800_000).cast(schema.TIMESTAMP),
+        "spot": 600 + np.round(rng.normal(0, 0.05, SNAPSHOTS).cumsum(), 2),
+        "expiration": pa.array([session.date] * SNAPSHOTS, pa.date32()),
+        "strike": lists(np.tile(np.arange(480.0, 480.0 + STRIKES), (SNAPSHOTS, 1))),
+    }
+    for name in ("gex", "dex", "vex", "chex", "signed_flow", "gamma_flow"):
+        columns[name] = lists(rng.normal(0, 1e8, shape))
+    for name in ("call_oi", "put_oi"):
+        columns[name] = lists(np.tile(rng.integers(0, 20_000, STRIKES), (SNAPSHOTS, 1)))
+    for name in ("call_flow", "put_flow"):
+        columns[name] = lists(rng.integers(-50, 50, shape))
+    for name in ("call_bid", "call_ask", "put_bid", "put_ask"):
+        columns[name] = lists(np.round(rng.uniform(0, 30, shape), 2))
+    for name in ("call_iv", "put_iv"):
+        columns[name] = lists(np.round(rng.uniform(0.1, 0.5, shape), 4))
+    for name in ("call_volume", "put_volume"):
+        columns[name] = lists(rng.integers(0, 50, shape).cumsum(0))
+    return schema.conform(pa.table(columns))
+
+
+def long_file(table: pa.Table, path: pathlib.Path) -> None:
+    """The same data kept long, one row a snapshot and strike, as polars writes it."""
+    frame = pl.DataFrame(table)
+    lists = [name for name in schema.LISTS if frame[name].null_count() < len(frame)]
+    frame.select("ts", "recorded_at", "spot", *lists).explode(lists).write_parquet(path, row_group_size=40_000)
+
+
+class Bench:
+    """Builds the data in a folder and times requests on it."""
+
+    def __init__(self, folder: pathlib.Path, sessions: int) -> None:
+        self.folder = folder
+        self.lake = folder / "lake"
+        self.sessions = full_sessions(sessions)
+        rng = np.random.default_rng(SEED)
+        writer = LakeWriter(self.lake)
+        (folder / "long").mkdir()
+        for session in self.sessions:
+            table = session_table(session, rng)
+            metadata = schema.metadata(source="bench", cadence_us=30_000_000)
+            writer.add(Partition("raw", SYMBOL, session.date), table, metadata)
+            long_file(table, self.long(session))
+        self.files = {s.date: self._file(s) for s in self.sessions}
+
+    def _file(self, session: Session) -> str:
+        return open_files(self.lake).files(Partition("raw", SYMBOL, session.date))[0].path
+
+    def long(self, session: Session) -> pathlib.Path:
+        return self.folder / "long" / f"{session.date}.parquet"
+
+    def opened(self, path: pathlib.Path | None = None) -> Lake:
+        """A lake opened and warmed on a session that is not timed."""
+        lake = open_lake(path or self.lake)
+        lake.heatmap(SYMBOL, self.sessions[-1].date, minutes=390)
+        return lake
+
+    def requests(self, rounds: int) -> Timed:
+        """Cold, warm and alternative answers, taking turns on each session."""
+        timed: Timed = {}
+        for _ in range(rounds):
+            full, hour, body = self.opened(), self.opened(), self.opened()
+            for session in self.sessions[:-1]:
+                date = session.date
+                path = self.files[date]
+                variants: dict[str, Callable[[], object]] = {
+                    "bare decode, full session": lambda path=path: pq.ParquetFile(path).read(columns=NEEDED),  # type: ignore[misc]
+                    "cold, full session": lambda date=date, lake=full: lake.heatmap(SYMBOL, date, minutes=390),  # type: ignore[misc]
+                    "cold, 60 minutes": lambda date=date, lake=hour: lake.heatmap(SYMBOL, date),  # type: ignore[misc]
+                    "cold, full session, to JSON": lambda date=date, lake=body: lake.heatmap(SYMBOL, date, minutes=390).to_json(),  # type: ignore[misc]
+                    "second request": lambda date=date, lake=full: lake.heatmap(SYMBOL, date, minutes=390),  # type: ignore[misc]
+                    "warm, full session": lambda date=date, lake=full: lake.heatmap(SYMBOL, date, minutes=390),  # type: ignore[misc]
+                }
+                for name, run in variants.items():
+                    timed.setdefault(name, []).append(clock(run))
+        return timed
+
+    def alternatives(self, rounds: int) -> Timed:
+        """The full session's matrix as a user would make it from long rows."""
+        timed: Timed = {}
+        for _ in range(rounds):
+            lake = self.opened()
+            for session in self.sessions[:8]:
+                expected = lake.heatmap(SYMBOL, session.date, minutes=390).values
+                fresh = self.opened()
+                variants: dict[str, Callable[[], object]] = {
+                    "cold beside them": lambda s=session, lake=fresh: lake.heatmap(SYMBOL, s.date, minutes=390),  # type: ignore[misc]
+                    "polars on long rows": lambda s=session: polars_matrix(self.long(s), s),  # type: ignore[misc]
+                    "DuckDB PIVOT on long rows": lambda s=session: pivot_matrix(self.long(s), s),  # type: ignore[misc]
+                    "pandas pivot_table on long rows": lambda s=session: pandas_matrix(self.long(s), s),  # type: ignore[misc]
+                }
+                for name, run in variants.items():
+                    timed.setdefault(name, []).append(clock(run))
+                for run in (variants["polars on long rows"], variants["DuckDB PIVOT on long rows"], variants["pandas pivot_table on long rows"]):
+                    np.testing.assert_array_equal(run(), expected)
+        return timed
+
+    def many_sessions(self, rounds: int) -> Timed:
+        """The same cold requests in a lake of 25 sessions and in one of 2,500, most of them links to one file."""
+        small, large = self.folder / "small", self.folder / "large"
+        some = self.sessions[:24]
+        spare = self.files[self.sessions[-1].date]
+        for lake, count in ((small, 25), (large, 2500)):
+            for session in full_sessions(count):
+                folder = lake / Partition("raw", SYMBOL, session.date).folder
+                folder.mkdir(parents=True)
+                source = self.files.get(session.date, spare) if session in some else spare
+                os.link(source, folder / pathlib.Path(source).name)
+        timed: Timed = {}
+        for _ in range(rounds):
+            lakes = {"cold, lake of 25 sessions": self.opened(small), "cold, lake of 2,500 sessions": self.opened(large)}
+            for session in some[:-1]:
+                for name, opened in lakes.items():
+                    run = clock(lambda o=opened, s=session: o.heatmap(SYMBOL, s.date, minutes=390))  # type: ignore[misc]
+                    timed.setdefault(name, []).append(run)
+        return timed
+
+    def ingest(self, rounds: int) -> dict[str, float]:
+        """Rows a second of one session from Parquet rows, and the shares of its time."""
+        rows = option_rows(self.sessions[0])
+        path = self.folder / "rows.parquet"
+        rows.write_parquet(path)
+        mapping = Mapping("bench", {name: name for name in rows.columns})
+        whole, greek, parquet = [], [], []
+        for _ in range(rounds):
+            target = self.folder / "ingested"
+            shutil.rmtree(target, ignore_errors=True)
+            whole.append(clock(lambda target=target: ingest_chain([path], target, SYMBOL, mapping)))  # type: ignore[misc]
+            greek.append(clock(lambda: exposures_of(rows, self.sessions[0])))
+            stored = pq.read_table(next(target.rglob("*.parquet")))
+            parquet.append(clock(lambda stored=stored: (pq.read_table(path), encode(stored, {}))))  # type: ignore[misc]
+        total = statistics.median(whole)
+        shares = {"greeks": statistics.median(greek) / total, "parquet": statistics.median(parquet) / total}
+        return {"rows": len(rows), "rows_per_s": len(rows) / total, **shares, "rest": 1 - sum(shares.values())}
+
+
+def clock(run: Callable[[], object]) -> float:
+    """Seconds of one run."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def polars_matrix(path: pathlib.Path, session: Session) -> np.ndarray:  # type: ignore[type-arg]  # float64
+    """The matrix in polars, written well: columns and time pushed down, the newest revision, the last of a minute."""
+    close = session.close.astimezone(dt.UTC)
+    rows = (
+        pl.scan_parquet(path)
+        .select("ts", "recorded_at", "strike", "gex")
+        .filter(pl.col("ts") <= close, pl.col("recorded_at") <= close)
+        .collect()
+    )
+    instants = (
+        rows.lazy()
+        .group_by("ts")
+        .agg(pl.col("recorded_at").max())
+        .with_columns(t=pl.col("ts").dt.truncate("1m"))
+        .sort("ts")
+        .unique("t", keep="last", maintain_order=True)
+        .select("ts", "recorded_at", "t")
+    )
+    kept = rows.lazy().join(instants, on=["ts", "recorded_at"]).select("t", "strike", "gex").collect()
+    wide = kept.pivot(on="strike", index="t", values="gex", on_columns=sorted(kept["strike"].unique())).sort("t")
+    return wide.drop("t").to_numpy()
+
+
+def pivot_matrix(path: pathlib.Path, session: Session) -> np.ndarray:  # type: ignore[type-arg]  # float64
+    """The matrix by DuckDB's PIVOT."""
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute(
+        """CREATE TEMP TABLE kept AS
+        SELECT date_trunc('minute', ts) AS t, strike, gex FROM read_parquet($path)
+        WHERE ts <= $close AND recorded_at <= $close
+        QUALIFY row_number() OVER (PARTITION BY date_trunc('minute', ts), strike ORDER BY ts DESC, recorded_at DESC) = 1""",
+        {"path": str(path), "close": session.close},
+    )
+    table = connection.sql("PIVOT kept ON strike USING first(gex) GROUP BY t ORDER BY t").to_arrow_table()
+    names = sorted((name for name in table.column_names if name != "t"), key=float)
+    return np.column_stack([table[name].to_numpy() for name in names])
+
+
+def pandas_matrix(path: pathlib.Path, session: Session) -> np.ndarray:  # type: ignore[type-arg]  # float64
+    """The matrix by pandas' pivot_table."""
+    rows = pd.read_parquet(path, columns=["ts", "recorded_at", "strike", "gex"])
+    rows = rows[(rows["ts"] <= session.close) & (rows["recorded_at"] <= session.close)]
+    rows = rows.assign(t=rows["ts"].dt.floor("min")).sort_values(["ts", "recorded_at"])
+    return rows.pivot_table(index="t", columns="strike", values="gex", aggfunc="last").to_numpy()
+
+
+def option_rows(session: Session) -> pl.DataFrame:
+    """One session as option rows, a tenth of them without a vol."""
+    rng = np.random.default_rng(SEED)
+    n = SNAPSHOTS * STRIKES
+    ts = np.repeat(to_us(session.open) + np.arange(SNAPSHOTS) * 30_000_000, STRIKES)
+    spot = np.repeat(600 + np.round(rng.normal(0, 0.05, SNAPSHOTS).cumsum(), 2), STRIKES)
+    strike = np.tile(np.arange(480.0, 480.0 + STRIKES), SNAPSHOTS)
+    sides = []
+    for right, inside in (("C", spot - strike), ("P", strike - spot)):
+        worth = np.maximum(inside, 0) + 2.0 * np.exp(-np.abs(inside) / 8)
+        bid = np.floor(worth * 99) / 100
+        iv = np.where(rng.random(n) < 0.1, 0.0, 0.1 + np.abs(inside) / 400)
+        sides.append(
+            pl.DataFrame(
+                {"ts": ts, "spot": spot, "strike": strike, "bid": bid, "ask": np.round(bid + 0.02, 2), "iv": iv,
+                 "volume": rng.integers(0, 900, n), "open_interest": rng.integers(0, 9000, n)}
+            ).with_columns(right=pl.lit(right), expiration=pl.lit(session.date))
+        )  # fmt: skip
+    return pl.concat(sides).with_columns(pl.col("ts").cast(pl.Datetime("us", "UTC"))).sort("ts")
+
+
+def exposures_of(rows: pl.DataFrame, session: Session) -> object:
+    """The vols and greeks of these rows, nothing else."""
+    numbers = {name: rows[name].cast(pl.Float64).to_numpy() for name in ("spot", "strike", "bid", "ask", "iv", "open_interest")}
+    years = years_to(to_us(session.close), rows["ts"].dt.epoch("us").to_numpy())
+    given = numbers.pop("iv")
+    call = (rows["right"] == "C").to_numpy()
+    return option_exposures(years=years, call=call, given_vol=given, **numbers)
+
+
+def ratios(medians: dict[str, float]) -> list[tuple[str, float, str]]:
+    """What is measured, its ratio, and the bound it is held against."""
+    bare, cold = medians["bare decode, full session"], medians["cold, full session"]
+    beside = medians["cold beside them"]
+    return [
+        ("cold, full session / bare", cold / bare, "<= 2.5, aim 2.0"),
+        ("cold, 60 minutes / bare full", medians["cold, 60 minutes"] / bare, "<= 1.2"),
+        ("second request / bare", medians["second request"] / bare, "decodes once more, to keep it"),
+        ("warm, full session / bare", medians["warm, full session"] / bare, "<= 0.5"),
+        ("cold to JSON / cold", medians["cold, full session, to JSON"] / cold, "<= 2.0"),
+        ("polars on long rows / cold", medians["polars on long rows"] / beside, ">= 2"),
+        ("DuckDB PIVOT / cold", medians["DuckDB PIVOT on long rows"] / beside, ">= 4"),
+        ("pandas pivot_table / cold", medians["pandas pivot_table on long rows"] / beside, ">= 4"),
+        ("2,500 sessions / 25", medians["cold, lake of 2,500 sessions"] / medians["cold, lake of 25 sessions"], "<= 1.1"),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sessions", type=int, default=26, help="sessions to make, at least 26")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=pathlib.Path, help="write the figures here as well")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="replay-bench-") as folder:
+        bench = Bench(pathlib.Path(folder), max(arguments.sessions, 26))
+        timed = bench.requests(arguments.rounds) | bench.alternatives(arguments.rounds) | bench.many_sessions(arguments.rounds)
+        ingest = bench.ingest(arguments.rounds)
+    medians = {name: statistics.median(times) for name, times in timed.items()}
+    print(f"seed {SEED}, {SNAPSHOTS} snapshots x {STRIKES} strikes, {arguments.rounds} rounds, {os.cpu_count()} cores\n")
+    print(f"{'':38}{'median ms':>10}{'quartiles':>16}")
+    for name, times in timed.items():
+        low, _, high = statistics.quantiles(times, n=4)
+        print(f"{name:38}{medians[name] * 1e3:10.2f}{low * 1e3:9.2f}-{high * 1e3:.2f}")
+    print(f"\n{'ratio of medians':38}{'':10}  bound")
+    for name, ratio, bound in ratios(medians):
+        print(f"{name:38}{ratio:10.2f}  {bound}")
+    print(
+        f"\ningest of {ingest['rows']:,} option rows from Parquet: {ingest['rows_per_s']:,.0f} rows/s; "
+        f"{ingest['greeks']:.0%} greeks and vols, {ingest['parquet']:.0%} Parquet, {ingest['rest']:.0%} the rest"
+    )
+    figures = {"medians_s": medians, "ratios": {name: ratio for name, ratio, _ in ratios(medians)}, "ingest": ingest}
+    print("\n" + json.dumps(figures))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
