@@ -91,7 +91,8 @@ class Lake:
         self.close()
 
     def close(self) -> None:
-        """Release DuckDB."""
+        """Release threads and DuckDB."""
+        self._reader.close()
         self._engine.close()
 
     @property

@@ -32,7 +32,7 @@ FROM (
         END AS superseded_at,
         file_index::INTEGER AS file,
         file_row_number AS row
-    FROM read_parquet($files, file_row_number = true, hive_partitioning = false, union_by_name = true)
+    FROM read_parquet($files, file_row_number = true, hive_partitioning = false)
     WHERE ts IS NOT NULL AND recorded_at IS NOT NULL
     WINDOW in_time AS (ORDER BY ts, recorded_at, file_index, file_row_number)
 )

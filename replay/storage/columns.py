@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -30,6 +31,20 @@ class Footer:
     schema: pa.Schema
     group_starts: Ints  # (groups + 1,), the last is the number of rows
 
+    def groups_between(self, since: int, until: int) -> list[int]:
+        """The row groups whose ts, by their statistics, reach into a span of microseconds; none if there are none."""
+        if self.schema.field("ts").type != schema.TIMESTAMP:
+            return []
+        position = next(i for i in range(self.metadata.num_columns) if self.metadata.schema.column(i).path == "ts")
+        found = []
+        for group in range(self.metadata.num_row_groups):
+            statistics = self.metadata.row_group(group).column(position).statistics
+            if statistics is None or not statistics.has_min_max:
+                return []
+            if statistics.min_raw <= until and statistics.max_raw >= since:
+                found.append(group)
+        return found
+
     @property
     def cadence_us(self) -> int | None:
         """The cadence the metadata gives, microseconds."""
@@ -51,7 +66,7 @@ class Decoded:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class Kept:
     """Rows ``first`` to ``last`` (exclusive) of one column of one file."""
 
     first: int
@@ -99,7 +114,7 @@ class ColumnCache:
     def __init__(self, store: FileStore, limit: int = CACHE_BYTES) -> None:
         self._store = store
         self._limit = limit
-        self._kept: OrderedDict[tuple[str, tuple[int | str, ...], str], _Kept] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, tuple[int | str, ...], str], Kept] = OrderedDict()
         self._footers: OrderedDict[tuple[str, tuple[int | str, ...]], Footer] = OrderedDict()
         self._seen: OrderedDict[tuple[str, tuple[int | str, ...]], None] = OrderedDict()
         self._bytes = 0
@@ -128,22 +143,39 @@ class ColumnCache:
                 self._footers.popitem(last=False)
         return footer
 
-    def fetch(self, file: StoredFile, rows: Ints, names: Sequence[str]) -> Decoded:
-        """``spot`` and list columns of at least one row of a file; a column that it lacks is null."""
+    def ahead(self, file: StoredFile, since: int, until: int, names: Sequence[str]) -> dict[str, Kept]:
+        """Columns of the row groups that may hold a ``ts`` from ``since`` to ``until``, to be handed to :meth:`fetch`.
+
+        Nothing where the file's statistics do not tell, or some of it is kept already.
+        """
+        footer = self.footer(file)
+        groups = footer.groups_between(since, until)
+        with self._lock:
+            known = any((file.path, file.identity, name) in self._kept for name in names)
+        return self._decode(file, footer, groups[0], groups[-1] + 1, names) if groups and not known else {}
+
+    def fetch(
+        self, file: StoredFile, rows: Ints, names: Sequence[str], ahead: Mapping[str, Kept] = MappingProxyType({})
+    ) -> Decoded:
+        """``spot`` and list columns of at least one row of a file; a column that it lacks is null.
+
+        What has been decoded ``ahead`` is used where it holds the rows.
+        """
         footer = self.footer(file)
         groups = np.searchsorted(footer.group_starts, [rows.min(), rows.max()], side="right") - 1
         first, last = int(groups[0]), int(groups[1]) + 1
-        held: dict[str, _Kept] = {}
+        held: dict[str, Kept] = {}
         absent: list[str] = []
         with self._lock:
             again = self._note(file)
             for name in names:
                 key = (file.path, file.identity, name)
-                kept = self._kept.get(key)
+                kept = self._kept.get(key, ahead.get(name))
                 if kept is None:
                     absent.append(name)
                     continue
-                self._kept.move_to_end(key)
+                if key in self._kept:
+                    self._kept.move_to_end(key)
                 if kept.first <= footer.group_starts[first] and footer.group_starts[last] <= kept.last:
                     held[name] = kept
                 else:  # decode anew over both spans, so that what is kept stays in one piece
@@ -164,9 +196,7 @@ class ColumnCache:
                 spot = data[own]
         return Decoded(spot, lists)
 
-    def _decode(
-        self, file: StoredFile, footer: Footer, first: int, last: int, names: Sequence[str]
-    ) -> dict[str, _Kept]:
+    def _decode(self, file: StoredFile, footer: Footer, first: int, last: int, names: Sequence[str]) -> dict[str, Kept]:
         start, stop = int(footer.group_starts[first]), int(footer.group_starts[last])
         stored = [name for name in names if name in footer.schema.names]
         with reading(file.path), self._store.open(file.path) as source:
@@ -174,10 +204,10 @@ class ColumnCache:
             parquet = pq.ParquetFile(source, metadata=footer.metadata, pre_buffer=False)
             table = parquet.read_row_groups(range(first, last), columns=stored)
             decoded = {name: _plain(table[name], name) for name in stored}
-        made: dict[str, _Kept] = {}
+        made: dict[str, Kept] = {}
         for name in names:
             empty = nulls(stop - start) if name in schema.LISTS else np.full(stop - start, np.nan)
-            made[name] = _Kept(start, stop, decoded.get(name, empty))
+            made[name] = Kept(start, stop, decoded.get(name, empty))
         return made
 
     def _note(self, file: StoredFile) -> bool:
@@ -190,7 +220,7 @@ class ColumnCache:
             self._seen.popitem(last=False)
         return again
 
-    def _keep(self, file: StoredFile, made: dict[str, _Kept]) -> None:
+    def _keep(self, file: StoredFile, made: dict[str, Kept]) -> None:
         with self._lock:
             for name, kept in made.items():
                 key = (file.path, file.identity, name)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, TypeVar
 
 import numpy as np
@@ -19,7 +21,7 @@ from replay.contract import TIERS
 from replay.errors import UnreadableFile
 from replay.ragged import Ints, Ragged, concatenate
 from replay.snapshots import Clocks, Snapshots, no_clocks, no_snapshots
-from replay.storage.columns import CACHE_BYTES, ColumnCache, Footer
+from replay.storage.columns import CACHE_BYTES, ColumnCache, Footer, Kept
 from replay.storage.engine import Engine
 from replay.storage.files import FileStore, Partition, StoredFile
 
@@ -28,6 +30,7 @@ NEWEST: Final = -1
 
 _TIMELINES_KEPT: Final = 64
 _ATTEMPTS: Final = 3
+_STATEMENTS: Final = 4
 _T = TypeVar("_T")
 
 
@@ -66,6 +69,11 @@ class Reader:
         self._columns = ColumnCache(store, cache_bytes)
         self._timelines: OrderedDict[Partition, Timeline] = OrderedDict()
         self._lock = threading.Lock()
+        self._statements = ThreadPoolExecutor(_STATEMENTS, thread_name_prefix="replay-sql")
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._statements.shutdown()
 
     def visible(
         self,
@@ -97,11 +105,18 @@ class Reader:
         """
 
         def read(partition: Partition) -> tuple[Snapshots, Clocks]:
-            timeline, positions = self._timeline(partition, as_of, known_at)
+            ahead: dict[str, dict[str, Kept]] = {}
+
+            def meanwhile(files: Sequence[StoredFile]) -> None:
+                if since != NEWEST:
+                    names = _with_fixed(columns)
+                    ahead.update({f.path: self._columns.ahead(f, since or 0, as_of, names) for f in files})
+
+            timeline, positions = self._timeline(partition, as_of, known_at, meanwhile)
             wanted = positions[-1:]
             if since != NEWEST:
                 wanted = positions if since is None else positions[timeline.ts[positions] >= since]
-            return self._decode(timeline, wanted, columns), self.clocks(timeline, positions)
+            return self._decode(timeline, wanted, columns, ahead), self.clocks(timeline, positions)
 
         for each in TIERS if tier is None else (tier,):
             found = self._steadily(Partition(each, symbol, date), read)
@@ -121,17 +136,23 @@ class Reader:
         """The rows of a timeline at these positions with their columns."""
         return self._steadily(timeline.partition, lambda _: self._decode(timeline, positions, columns))
 
-    def _decode(self, timeline: Timeline, positions: Ints, columns: Sequence[str]) -> Snapshots:
+    def _decode(
+        self,
+        timeline: Timeline,
+        positions: Ints,
+        columns: Sequence[str],
+        ahead: Mapping[str, Mapping[str, Kept]] = MappingProxyType({}),
+    ) -> Snapshots:
         if len(positions) == 0:
             return no_snapshots(columns)
-        names = ("spot", "strike", *(name for name in columns if name != "strike"))
+        names = _with_fixed(columns)
         files = timeline.file[positions]
         parts, wheres = [], []
         for number in np.unique(files):
             where = np.flatnonzero(files == number)
-            rows = timeline.row[positions[where]]
-            part = self._columns.fetch(timeline.files[number], rows, names)
-            _check_parallel(part.lists, timeline.files[number], rows)
+            rows, file = timeline.row[positions[where]], timeline.files[number]
+            part = self._columns.fetch(file, rows, names, ahead.get(file.path, {}))
+            _check_parallel(part.lists, file, rows)
             parts.append(part)
             wheres.append(where)
         spot = np.concatenate([part.spot for part in parts])
@@ -153,8 +174,17 @@ class Reader:
             cadences.pop() if len(cadences) == 1 else None,
         )
 
-    def _timeline(self, partition: Partition, as_of: int, known_at: int) -> tuple[Timeline, Ints]:
-        """A partition's timeline and the positions visible at a moment: by SQL when it is read, else as kept."""
+    def _timeline(
+        self,
+        partition: Partition,
+        as_of: int,
+        known_at: int,
+        meanwhile: Callable[[Sequence[StoredFile]], None] | None = None,
+    ) -> tuple[Timeline, Ints]:
+        """A partition's timeline and the positions visible at a moment: by SQL when it is read, else as kept.
+
+        While the statement runs on a thread of its own, ``meanwhile`` is called with the files.
+        """
         files = tuple(self._store.files(partition))
         with self._lock:
             kept = self._timelines.get(partition)
@@ -164,15 +194,23 @@ class Reader:
         if not files:
             none = np.empty(0, np.int64)
             return Timeline(partition, files, none, none, none, none, none), none
-        for file in files:
-            self._columns.footer(file)  # a file that cannot be read is named before the statement runs
-        found = self._engine.arrays(
+        running = self._statements.submit(
+            self._engine.arrays,
             "timeline",
             f"{self._store.root}/{partition.folder}",
             files=[self._store.duckdb_path(file.path) for file in files],
             as_of=as_of,
             known_at=known_at,
         )
+        try:
+            for file in files:
+                self._columns.footer(file)  # a file that cannot be read is named before the statement's own error
+            if meanwhile is not None:
+                meanwhile(files)
+        except BaseException:
+            running.exception()
+            raise
+        found = running.result()
         visible = np.flatnonzero(found.pop("visible"))
         timeline = Timeline(partition, files, **found)
         with self._lock:
@@ -197,6 +235,11 @@ class Reader:
                 folder = f"{self._store.root}/{partition.folder}"
                 raise UnreadableFile("a file went away while it was read", path=folder) from error
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _with_fixed(columns: Sequence[str]) -> tuple[str, ...]:
+    """The columns to decode: ``spot`` and ``strike``, and those asked for."""
+    return ("spot", "strike", *(name for name in columns if name != "strike"))
 
 
 def _check_parallel(lists: dict[str, Ragged], file: StoredFile, rows: Ints) -> None:
