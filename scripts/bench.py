@@ -1,9 +1,9 @@
 """Speed as ratios of medians within one run, against the bare decode and against what a user would write instead.
 
-    python scripts/bench.py [--sessions 24] [--rounds 3] [--json FILE]
+    python scripts/bench.py [--sessions 26] [--rounds 3] [--json FILE]
 
-The data: sessions of 781 snapshots (30 seconds) x 240 strikes with every column, seeded. bare is pyarrow's decode of the
-columns a request needs, and nothing else. Variants take turns on each session, so a drifting machine slows all alike.
+The data: sessions of 781 snapshots (30 seconds) x 240 strikes with every column, seeded. bare is pyarrow's decode of
+the columns a request needs, and nothing else. Variants take turns on each session, so a drifting machine slows all alike.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -40,6 +41,8 @@ SNAPSHOTS, STRIKES = 781, 240
 NEEDED = ["ts", "recorded_at", "spot", "strike", "gex"]
 SYMBOL = "BENCH"
 Timed = dict[str, list[float]]
+Numbers = np.ndarray[Any, np.dtype[Any]]
+Matrix = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def full_sessions(count: int) -> list[Session]:
@@ -60,7 +63,7 @@ def session_table(session: Session, rng: np.random.Generator) -> pa.Table:
     shape = (SNAPSHOTS, STRIKES)
     offsets = pa.array(np.arange(SNAPSHOTS + 1) * STRIKES, pa.int32())
 
-    def lists(values: np.ndarray) -> pa.ListArray:  # type: ignore[type-arg]  # any number
+    def lists(values: Numbers) -> pa.ListArray:
         return pa.ListArray.from_arrays(offsets, pa.array(values.ravel().astype(np.float64)))
 
     columns: dict[str, object] = {
@@ -133,7 +136,9 @@ class Bench:
                     "bare decode, full session": lambda path=path: pq.ParquetFile(path).read(columns=NEEDED),  # type: ignore[misc]
                     "cold, full session": lambda date=date, lake=full: lake.heatmap(SYMBOL, date, minutes=390),  # type: ignore[misc]
                     "cold, 60 minutes": lambda date=date, lake=hour: lake.heatmap(SYMBOL, date),  # type: ignore[misc]
-                    "cold, full session, to JSON": lambda date=date, lake=body: lake.heatmap(SYMBOL, date, minutes=390).to_json(),  # type: ignore[misc]
+                    "cold, full session, to JSON": lambda date=date, lake=body: lake.heatmap(
+                        SYMBOL, date, minutes=390
+                    ).to_json(),  # type: ignore[misc]
                     "second request": lambda date=date, lake=full: lake.heatmap(SYMBOL, date, minutes=390),  # type: ignore[misc]
                     "warm, full session": lambda date=date, lake=full: lake.heatmap(SYMBOL, date, minutes=390),  # type: ignore[misc]
                 }
@@ -157,7 +162,11 @@ class Bench:
                 }
                 for name, run in variants.items():
                     timed.setdefault(name, []).append(clock(run))
-                for run in (variants["polars on long rows"], variants["DuckDB PIVOT on long rows"], variants["pandas pivot_table on long rows"]):
+                for run in (
+                    variants["polars on long rows"],
+                    variants["DuckDB PIVOT on long rows"],
+                    variants["pandas pivot_table on long rows"],
+                ):
                     np.testing.assert_array_equal(run(), expected)
         return timed
 
@@ -174,7 +183,10 @@ class Bench:
                 os.link(source, folder / pathlib.Path(source).name)
         timed: Timed = {}
         for _ in range(rounds):
-            lakes = {"cold, lake of 25 sessions": self.opened(small), "cold, lake of 2,500 sessions": self.opened(large)}
+            lakes = {
+                "cold, lake of 25 sessions": self.opened(small),
+                "cold, lake of 2,500 sessions": self.opened(large),
+            }
             for session in some[:-1]:
                 for name, opened in lakes.items():
                     run = clock(lambda o=opened, s=session: o.heatmap(SYMBOL, s.date, minutes=390))  # type: ignore[misc]
@@ -207,7 +219,7 @@ def clock(run: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def polars_matrix(path: pathlib.Path, session: Session) -> np.ndarray:  # type: ignore[type-arg]  # float64
+def polars_matrix(path: pathlib.Path, session: Session) -> Matrix:
     """The matrix in polars, written well: columns and time pushed down, the newest revision, the last of a minute."""
     close = session.close.astimezone(dt.UTC)
     rows = (
@@ -227,10 +239,10 @@ def polars_matrix(path: pathlib.Path, session: Session) -> np.ndarray:  # type: 
     )
     kept = rows.lazy().join(instants, on=["ts", "recorded_at"]).select("t", "strike", "gex").collect()
     wide = kept.pivot(on="strike", index="t", values="gex", on_columns=sorted(kept["strike"].unique())).sort("t")
-    return wide.drop("t").to_numpy()
+    return np.asarray(wide.drop("t").to_numpy(), np.float64)
 
 
-def pivot_matrix(path: pathlib.Path, session: Session) -> np.ndarray:  # type: ignore[type-arg]  # float64
+def pivot_matrix(path: pathlib.Path, session: Session) -> Matrix:
     """The matrix by DuckDB's PIVOT."""
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
@@ -238,7 +250,8 @@ def pivot_matrix(path: pathlib.Path, session: Session) -> np.ndarray:  # type: i
         """CREATE TEMP TABLE kept AS
         SELECT date_trunc('minute', ts) AS t, strike, gex FROM read_parquet($path)
         WHERE ts <= $close AND recorded_at <= $close
-        QUALIFY row_number() OVER (PARTITION BY date_trunc('minute', ts), strike ORDER BY ts DESC, recorded_at DESC) = 1""",
+        QUALIFY row_number() OVER (
+            PARTITION BY date_trunc('minute', ts), strike ORDER BY ts DESC, recorded_at DESC) = 1""",
         {"path": str(path), "close": session.close},
     )
     table = connection.sql("PIVOT kept ON strike USING first(gex) GROUP BY t ORDER BY t").to_arrow_table()
@@ -246,12 +259,13 @@ def pivot_matrix(path: pathlib.Path, session: Session) -> np.ndarray:  # type: i
     return np.column_stack([table[name].to_numpy() for name in names])
 
 
-def pandas_matrix(path: pathlib.Path, session: Session) -> np.ndarray:  # type: ignore[type-arg]  # float64
+def pandas_matrix(path: pathlib.Path, session: Session) -> Matrix:
     """The matrix by pandas' pivot_table."""
     rows = pd.read_parquet(path, columns=["ts", "recorded_at", "strike", "gex"])
     rows = rows[(rows["ts"] <= session.close) & (rows["recorded_at"] <= session.close)]
     rows = rows.assign(t=rows["ts"].dt.floor("min")).sort_values(["ts", "recorded_at"])
-    return rows.pivot_table(index="t", columns="strike", values="gex", aggfunc="last").to_numpy()
+    table = rows.pivot_table(index="t", columns="strike", values="gex", aggfunc="last")
+    return np.asarray(table.to_numpy(), np.float64)
 
 
 def option_rows(session: Session) -> pl.DataFrame:
@@ -277,7 +291,9 @@ def option_rows(session: Session) -> pl.DataFrame:
 
 def exposures_of(rows: pl.DataFrame, session: Session) -> object:
     """The vols and greeks of these rows, nothing else."""
-    numbers = {name: rows[name].cast(pl.Float64).to_numpy() for name in ("spot", "strike", "bid", "ask", "iv", "open_interest")}
+    numbers = {
+        name: rows[name].cast(pl.Float64).to_numpy() for name in ("spot", "strike", "bid", "ask", "iv", "open_interest")
+    }
     years = years_to(to_us(session.close), rows["ts"].dt.epoch("us").to_numpy())
     given = numbers.pop("iv")
     call = (rows["right"] == "C").to_numpy()
@@ -297,7 +313,11 @@ def ratios(medians: dict[str, float]) -> list[tuple[str, float, str]]:
         ("polars on long rows / cold", medians["polars on long rows"] / beside, ">= 2"),
         ("DuckDB PIVOT / cold", medians["DuckDB PIVOT on long rows"] / beside, ">= 4"),
         ("pandas pivot_table / cold", medians["pandas pivot_table on long rows"] / beside, ">= 4"),
-        ("2,500 sessions / 25", medians["cold, lake of 2,500 sessions"] / medians["cold, lake of 25 sessions"], "<= 1.1"),
+        (
+            "2,500 sessions / 25",
+            medians["cold, lake of 2,500 sessions"] / medians["cold, lake of 25 sessions"],
+            "<= 1.1",
+        ),
     ]
 
 
@@ -309,10 +329,16 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="replay-bench-") as folder:
         bench = Bench(pathlib.Path(folder), max(arguments.sessions, 26))
-        timed = bench.requests(arguments.rounds) | bench.alternatives(arguments.rounds) | bench.many_sessions(arguments.rounds)
+        timed = (
+            bench.requests(arguments.rounds)
+            | bench.alternatives(arguments.rounds)
+            | bench.many_sessions(arguments.rounds)
+        )
         ingest = bench.ingest(arguments.rounds)
     medians = {name: statistics.median(times) for name, times in timed.items()}
-    print(f"seed {SEED}, {SNAPSHOTS} snapshots x {STRIKES} strikes, {arguments.rounds} rounds, {os.cpu_count()} cores\n")
+    print(
+        f"seed {SEED}, {SNAPSHOTS} snapshots x {STRIKES} strikes, {arguments.rounds} rounds, {os.cpu_count()} cores\n"
+    )
     print(f"{'':38}{'median ms':>10}{'quartiles':>16}")
     for name, times in timed.items():
         low, _, high = statistics.quantiles(times, n=4)

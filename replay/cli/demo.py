@@ -1,12 +1,23 @@
-"""``replay demo``: the main job on the lake that ships."""
+"""``replay demo``: the main job on the simulated lake that ships."""
 
 from __future__ import annotations
 
 import pathlib
+import shutil
+import sys
+from typing import TYPE_CHECKING
 
 import click
 
+from replay.cli import output
+
+if TYPE_CHECKING:
+    from replay.lake import Lake
+    from replay.levels import Levels
+
 SYMBOL = "SPY"
+AS_OF = "2026-07-24T11:29:45"
+CORRECTED = "2026-07-24T13:05:10"
 
 
 @click.command()
@@ -16,13 +27,85 @@ SYMBOL = "SPY"
     type=click.Path(file_okay=False, path_type=pathlib.Path),
     default=pathlib.Path("demo-out"),
     show_default=True,
-    help="Where to write the HTML page.",
+    help="Where to write the page.",
 )
 def demo(out_path: pathlib.Path) -> None:
     """Show what this does, offline, on the simulated lake that ships.
 
+    It lists the sessions, rebuilds one heatmap as it stood, and again with a correction that became known later.
+
     \b
     Example:
-      replay demo
+      replay demo --out demo-out
     """
-    raise click.ClickException("not yet")
+    from replay.cli.sessions import session_table
+    from replay.lake import open_lake
+    from replay.queries import shipped
+    from replay.render.html import heatmap_html
+
+    lake_path = shipped("fixtures") / "lake"
+    with open_lake(lake_path) as lake:
+        _say(f"The lake that ships, simulated: {lake_path}")
+        click.echo(session_table(lake.sessions()))
+        _say(f"{SYMBOL} gex at 11:29:45 on 24 July 2026, as it stood then")
+        then = _show(lake, None)
+        _say("The same moment, with the correction that became known at 13:05")
+        since = _show(lake, CORRECTED)
+        _say("What the correction changed")
+        click.echo(_compared(then, since))
+        page = lake.heatmap(SYMBOL, "2026-07-24", minutes=390, known_at="latest")
+        written = heatmap_html(page, lake.levels_of(page))
+    out_path.mkdir(parents=True, exist_ok=True)
+    target = out_path / "SPY-2026-07-24-gex.html"
+    with output.sink(target) as file:
+        file.write(written)
+    _say(f"Written: {target}, the whole session as an interactive page")
+    click.echo(
+        f"Try next:\n{_path()}"
+        f"  export REPLAY_LAKE={lake_path}\n"
+        f"  replay heatmap {SYMBOL} --as-of 2026-07-24T12:00 --minutes 90 --metric oi\n"
+        f"  replay heatmap {SYMBOL} --as-of 2025-11-28 --minutes 390 --format table\n"
+        f"  replay levels {SYMBOL} --as-of {AS_OF} --known-at latest\n"
+        '  replay sql "SELECT date, max(spot) FROM snapshots GROUP BY 1 ORDER BY 1"\n'  # noqa: S608  # text to read
+        "  replay ingest chain --help    # your own chains"
+    )
+
+
+def _path() -> str:
+    """How to reach the command, where the shell would not find it."""
+    return "" if shutil.which("replay") else f"  export PATH={pathlib.Path(sys.executable).parent}:$PATH\n"
+
+
+def _show(lake: Lake, known_at: str | None) -> Levels:
+    """Draw the heatmap of the demo's moment; its levels."""
+    from replay.render.terminal import heatmap_table
+
+    shown = lake.heatmap(SYMBOL, AS_OF, known_at=known_at)
+    levels = lake.levels_of(shown)
+    click.echo(
+        heatmap_table(
+            shown,
+            levels,
+            width=min(output.terminal_width(), 100),
+            colour=output.use_colour(),
+            unicode=output.use_unicode(),
+            truecolor=output.use_true_colour(),
+        )
+    )
+    return levels
+
+
+def _compared(then: Levels, since: Levels) -> str:
+    """Levels side by side."""
+    from replay.render.tables import text_table
+
+    def text(value: float | None) -> str:
+        return "none" if value is None else f"{value:,.2f}"
+
+    names = ("spot", "magnet", "call_wall", "put_wall", "gamma_flip", "max_pain", "pin_score", "net_gex")
+    rows = [(name, text(getattr(then, name)), text(getattr(since, name))) for name in names]
+    return text_table(("level", "as it stood", "as known at 13:05"), rows, (False, True, True))
+
+
+def _say(text: str) -> None:
+    click.echo(click.style(f"\n== {text}\n", bold=True, reset=True) if output.use_colour() else f"\n== {text}\n")

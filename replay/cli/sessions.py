@@ -84,7 +84,7 @@ def duration(seconds: float | None) -> str:
     if not seconds:
         return "-"
     if seconds < 60:
-        return f"{seconds:.3g}s"
+        return f"{seconds:.2g}s"
     minutes, rest = divmod(round(seconds), 60)
     if 10 <= minutes < 60:
         return f"{seconds / 60:.1f}m"

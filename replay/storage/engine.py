@@ -42,6 +42,7 @@ class Engine:
         passes = [row[0] for row in self._connection.execute("SELECT name FROM duckdb_optimizers()").fetchall()]
         idle = ",".join(each for each in passes if each not in _NEEDED_OPTIMIZERS)
         self._connection.execute("SET disabled_optimizers = $idle", {"idle": idle})
+        self._statements: dict[str, duckdb.Statement] = {}
         filesystem = store.duckdb_filesystem()
         if filesystem is not None:
             self._connection.register_filesystem(filesystem)
@@ -52,9 +53,14 @@ class Engine:
         Fetched as numpy rather than through Arrow: a relation is bound twice, and binding reads every footer.
         ``where`` names the data in errors.
         """
-        query = queries.load(name)
         with _mapped(where):
-            return self._connection.cursor().execute(query.text, parameters).fetchnumpy()
+            return self._connection.cursor().execute(self._parsed(name), parameters).fetchnumpy()
+
+    def _parsed(self, name: str) -> duckdb.Statement:
+        """A statement parsed once: parsing takes a fifth of its time."""
+        if name not in self._statements:
+            (self._statements[name],) = self._connection.extract_statements(queries.load(name).text)
+        return self._statements[name]
 
     def close(self) -> None:
         """Release the connection."""

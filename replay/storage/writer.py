@@ -18,7 +18,7 @@ from replay.storage.files import Partition, open_files
 from replay.storage.reader import Reader
 from replay.storage.soundness import clocks_of, floats_of, row_faults
 
-GROUP_ROWS: Final = 128
+GROUP_ROWS: Final = 200
 DERIVED_TOLERANCE: Final = 1e-9
 """Relative: within it a computed column is the same; machines differ in the last bits of exp and log."""
 
