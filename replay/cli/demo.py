@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 SYMBOL = "SPY"
 AS_OF = "2026-07-24T11:29:45"
 CORRECTED = "2026-07-24T13:05:10"
+NEXT = """Try next:
+{path}  export REPLAY_LAKE={lake}
+  replay heatmap SPY --as-of 2026-07-24T12:00 --minutes 90 --metric oi
+  replay heatmap SPY --as-of 2025-11-28 --minutes 390 --format table
+  replay levels SPY --as-of 2026-07-24T11:29:45 --known-at latest
+  replay sql "SELECT date, max(spot) FROM snapshots GROUP BY 1 ORDER BY 1"
+  replay ingest chain --help    # your own chains"""
 
 
 @click.command()
@@ -60,15 +67,7 @@ def demo(out_path: pathlib.Path) -> None:
     with output.sink(target) as file:
         file.write(written)
     _say(f"Written: {target}, the whole session as an interactive page")
-    click.echo(
-        f"Try next:\n{_path()}"
-        f"  export REPLAY_LAKE={lake_path}\n"
-        f"  replay heatmap {SYMBOL} --as-of 2026-07-24T12:00 --minutes 90 --metric oi\n"
-        f"  replay heatmap {SYMBOL} --as-of 2025-11-28 --minutes 390 --format table\n"
-        f"  replay levels {SYMBOL} --as-of {AS_OF} --known-at latest\n"
-        '  replay sql "SELECT date, max(spot) FROM snapshots GROUP BY 1 ORDER BY 1"\n'  # noqa: S608  # text to read
-        "  replay ingest chain --help    # your own chains"
-    )
+    click.echo(NEXT.format(path=_path(), lake=lake_path))
 
 
 def _path() -> str:
