@@ -2,8 +2,9 @@
 
     python scripts/bench.py [--sessions 26] [--rounds 3] [--json FILE]
 
-The data: sessions of 781 snapshots (30 seconds) x 240 strikes with every column, seeded. bare is pyarrow's decode
-of the columns a request needs, and nothing else. Variants take turns on each session, so a drifting machine slows all alike.
+The data: sessions of 781 snapshots (30 seconds) x 240 strikes with every column, seeded. bare is pyarrow's decode of
+the columns a request needs, and nothing else. Variants take turns on each session, so that a drifting machine slows
+all alike.
 """
 
 from __future__ import annotations
