@@ -35,8 +35,8 @@ _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
 
 def normalise_symbol(symbol: str) -> str:
-    """The symbol trimmed and upper-cased, as the contract echoes it."""
-    return symbol.strip().upper()
+    """The symbol trimmed and upper-cased, as the contract echoes it; what is no Unicode text becomes ``?``."""
+    return symbol.strip().upper().encode("utf-8", "replace").decode("utf-8")
 
 
 def is_symbol(symbol: str) -> bool:
@@ -74,9 +74,10 @@ def check_minutes(minutes: object) -> int:
         text = minutes.strip()
         if _INTEGER.fullmatch(text) is None:
             raise InvalidMinutes(f"minutes {minutes!r} is not an integer; 1 to 390 are served")
-        if len(text) > 18:  # beyond any clock, and past what int() reads in linear time
-            return MINUTES_MIN if text.startswith("-") else MINUTES_MAX
-        value = int(text)
+        digits = text.lstrip("+-").lstrip("0")
+        if text.startswith("-") or not digits:
+            return MINUTES_MIN
+        value = int(digits[:18])  # beyond any clock already, and int() takes long over more
     elif isinstance(minutes, bool):
         raise InvalidMinutes(f"minutes {minutes!r} is not an integer; 1 to 390 are served")
     else:

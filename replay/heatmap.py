@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _METRIC_COLUMNS = {"oi": ("call_oi", "put_oi", "oi")}
 _RESAMPLE = re.compile(r"([1-9][0-9]{0,2})m", re.ASCII)
 _DAY_MINUTES = 24 * 60
+_EXACT = 2.0**53
 
 
 def columns_of(metric: str) -> tuple[str, ...]:
@@ -55,6 +56,8 @@ class Heatmap:
         (T, K) the metric before any delta, NaN where not sampled.
     gaps
         Start and end of each stretch without data that touches the window, microseconds; ``()`` unless asked for.
+    tier
+        The tier that was asked for; ``None``: the finest there is.
     """
 
     symbol: str
@@ -71,6 +74,7 @@ class Heatmap:
     spot: Floats
     levels: Floats
     gaps: tuple[tuple[int, int], ...] = ()
+    tier: str | None = None
 
     @property
     def times(self) -> np.ndarray[Any, np.dtype[np.datetime64]]:
@@ -120,7 +124,7 @@ class Heatmap:
             "bar_size": self.bar_size,
             "as_of": iso_utc(self.as_of),
             "tier_used": self.tier_used,
-            "strikes_grid": [int(k) if k.is_integer() else k for k in self.strikes.tolist()],
+            "strikes_grid": [int(k) if k.is_integer() and abs(k) < _EXACT else k for k in self.strikes.tolist()],
             "bars": [
                 {"t": iso_utc(t), "spot": spot, "values": row}
                 for t, spot, row in zip(self.minutes.tolist(), _plain(self.spot), rows, strict=True)
@@ -179,6 +183,7 @@ def build(
     known_at: int,
     tier_used: str,
     gaps: tuple[tuple[int, int], ...] = (),
+    tier: str | None = None,
 ) -> Heatmap:
     """The heatmap of a window's visible snapshots, whose ``lists`` hold at least :func:`columns_of` the metric.
 
@@ -203,16 +208,22 @@ def build(
         if metric not in FLOW_METRICS:
             rows, bucket = rows.take(last), minutes
         grid, matrices = align(rows.lists["strike"], [rows.lists[name] for name in columns_of(metric)])
-        levels = _last_or_sum(metric, bucket, _combine(metric, matrices))
+        levels = _last_or_sum(metric, bucket, _combine(metric, [_finite(matrix) for matrix in matrices]))
     return Heatmap(
         symbol, underlying, expiration, metric, mode, BAR, as_of, known_at, tier_used,
-        grid, minutes, spot, levels + 0.0, gaps,
+        grid, minutes, spot, levels + 0.0, gaps, tier,
     )  # fmt: skip  # + 0.0: a copy of its own, without negative zeros
 
 
 def last_of(bucket: Ints) -> Ints:
     """Positions of the last of each run of equal values."""
     return np.flatnonzero(np.append(bucket[1:] != bucket[:-1], len(bucket) > 0))
+
+
+def _finite(matrix: Floats) -> Floats:
+    """The matrix with NaN for whatever is infinite: no number that a body could hold."""
+    infinite = np.isinf(matrix)
+    return np.where(infinite, np.nan, matrix) if infinite.any() else matrix
 
 
 def _combine(metric: str, matrices: list[Floats]) -> Floats:

@@ -160,6 +160,7 @@ class Lake:
             known_at=known,
             tier_used=clocks.tier,
             gaps=_gaps(clocks, date, moment, since) if gaps else (),
+            tier=tier,
         )
 
     def levels(self, symbol: str, as_of: Moment, known_at: Moment | None = None, tier: str | None = None) -> Levels:
@@ -176,8 +177,8 @@ class Lake:
         return self._levels(name, moment, known, tier)
 
     def levels_of(self, shown: Heatmap) -> Levels:
-        """The levels at a heatmap's own as_of and known_at, from the tier that it was read from."""
-        return self._levels(shown.symbol, shown.as_of, shown.known_at, shown.tier_used)
+        """The levels at a heatmap's own as_of and known_at, from the tier that was asked for it."""
+        return self._levels(shown.symbol, shown.as_of, shown.known_at, shown.tier)
 
     def snapshots(
         self,
@@ -233,7 +234,7 @@ class Lake:
         tier: str | None,
     ) -> tuple[Snapshots, Clocks]:
         if not contract.is_symbol(symbol):  # and so never part of a path
-            return no_snapshots(columns), no_clocks(tier or contract.TIERS[0])
+            return no_snapshots(columns), no_clocks(contract.TIERS[0])
         return self._reader.visible(
             symbol, date, as_of=as_of, known_at=known_at, columns=columns, since=since, tier=tier
         )

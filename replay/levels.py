@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from replay.ragged import Floats
+from replay.ragged import Bools, Floats
 from replay.sessions import FLOOR_MINUTES, MINUTE, YEAR_MINUTES, Session, from_us, iso_utc, to_us
 from replay.snapshots import Snapshots
 
@@ -56,8 +56,10 @@ def build(newest: Snapshots, symbol: str, session: Session | None) -> Levels:
     if len(newest) == 0:
         return Levels(symbol)
     last = len(newest) - 1
-    strikes = newest.lists["strike"].row(last)
-    columns = {name: _parallel(newest, name, len(strikes)) for name in COLUMNS}
+    listed = newest.lists["strike"].row(last)
+    usable = np.isfinite(listed)
+    strikes = listed[usable]
+    columns = {name: _parallel(newest, name, usable) for name in COLUMNS}
     spot = float(newest.spot[last])
     ts = int(newest.ts[last])
     calls, puts = columns["call_oi"], columns["put_oi"]
@@ -87,9 +89,12 @@ def build(newest: Snapshots, symbol: str, session: Session | None) -> Levels:
     )
 
 
-def _parallel(newest: Snapshots, name: str, length: int) -> Floats:
+def _parallel(newest: Snapshots, name: str, usable: Bools) -> Floats:
+    """A column of the last snapshot at its usable strikes, NaN where not known."""
     row = newest.lists[name].row(len(newest) - 1)
-    return row if len(row) == length else np.full(length, np.nan)
+    if len(row) != len(usable):
+        return np.full(int(usable.sum()), np.nan)
+    return np.where(np.isinf(row), np.nan, row)[usable]
 
 
 def years_left(ts: int, session: Session) -> float:

@@ -73,6 +73,9 @@ LISTS: Final = tuple(c.name for c in COLUMNS if c.type == PER_STRIKE)
 VALUES: Final = tuple(name for name in LISTS if name != "strike")
 REQUIRED: Final = tuple(c.name for c in COLUMNS if c.required)
 
+_READ_BY_NAME: Final = frozenset({"ts", "recorded_at", "file_index", "file_row_number"})
+"""Names that DuckDB, for which case is no difference, reads clocks and rows by."""
+
 METADATA_VERSION: Final = b"replay.schema_version"
 METADATA_SOURCE: Final = b"replay.source"
 METADATA_CONVENTIONS: Final = b"replay.conventions"
@@ -85,6 +88,10 @@ def faults_of(found: pa.Schema) -> list[str]:
     Missing optional columns and unknown columns are no faults, nor are other widths of the same kind of number.
     """
     faults = [f"column {name} is missing" for name in REQUIRED if name not in found.names]
+    for name in found.names:
+        twin = name.lower()
+        if twin in _READ_BY_NAME and name not in REQUIRED:
+            faults.append(f"column {name} cannot be told from the {twin} that the reader needs; rename it")
     for column in COLUMNS:
         positions = found.get_all_field_indices(column.name)
         if len(positions) > 1:
@@ -120,8 +127,8 @@ def conform(table: pa.Table) -> pa.Table:
     if faults:
         raise ValueError("; ".join(faults))
     arrays = [
-        # nanoseconds are cut to the microsecond; numbers must fit
-        table[c.name].cast(c.type, safe=c.type != TIMESTAMP)
+        # nanoseconds are cut to the microsecond, whole numbers become the nearest double
+        table[c.name].cast(c.type, safe=False)
         if c.name in table.column_names
         else pa.nulls(table.num_rows, c.type)
         for c in COLUMNS

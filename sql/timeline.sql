@@ -3,6 +3,7 @@
 -- A row describes the instant ts and became known at recorded_at. A later row of the same ts is a correction and
 -- supersedes the whole row; of two with one recorded_at the last in (file name, row) order wins. So a row is visible
 -- where ts <= as_of and recorded_at <= known_at < superseded_at. Rows without ts or recorded_at are never visible.
+-- Nanoseconds are cut to the microsecond.
 --
 -- params: files as_of known_at
 --   files     the session's Parquet files, sorted by name
@@ -24,16 +25,24 @@ SELECT
     ts <= $as_of AND recorded_at <= $known_at AND $known_at < superseded_at AS visible
 FROM (
     SELECT
-        epoch_us(ts) AS ts,
-        epoch_us(recorded_at) AS recorded_at,
+        ts,
+        recorded_at,
         CASE
-            WHEN lead(ts) OVER in_time = ts THEN epoch_us(lead(recorded_at) OVER in_time)
+            WHEN lead(ts) OVER in_time = ts THEN lead(recorded_at) OVER in_time
             ELSE 9223372036854775807
         END AS superseded_at,
-        file_index::INTEGER AS file,
-        file_row_number AS row
-    FROM read_parquet($files, file_row_number = true, hive_partitioning = false)
-    WHERE ts IS NOT NULL AND recorded_at IS NOT NULL
-    WINDOW in_time AS (ORDER BY ts, recorded_at, file_index, file_row_number)
+        file,
+        row
+    FROM (
+        SELECT
+            CASE WHEN typeof(ts) LIKE '%NS' THEN epoch_ns(ts) // 1000 ELSE epoch_us(ts::TIMESTAMPTZ) END AS ts,
+            CASE WHEN typeof(recorded_at) LIKE '%NS' THEN epoch_ns(recorded_at) // 1000
+                ELSE epoch_us(recorded_at::TIMESTAMPTZ) END AS recorded_at,
+            file_index::INTEGER AS file,
+            file_row_number AS row
+        FROM read_parquet($files, file_row_number = true, hive_partitioning = false)
+        WHERE ts IS NOT NULL AND recorded_at IS NOT NULL
+    )
+    WINDOW in_time AS (ORDER BY ts, recorded_at, file, row)
 )
 ORDER BY ts, recorded_at, file, row

@@ -236,7 +236,7 @@ def _plain(column: pa.ChunkedArray, name: str) -> Ragged | Floats:
     """An Arrow column as numpy, NaN for null."""
     wanted = schema.BY_NAME[name].type
     if column.type != wanted:
-        column = column.cast(wanted)
+        column = column.cast(wanted, safe=False)  # to the nearest double
     if name in schema.LISTS:
         return from_arrow(column).shared()
     return np.asarray(column.to_numpy(), np.float64)

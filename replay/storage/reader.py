@@ -122,7 +122,7 @@ class Reader:
             found = self._steadily(Partition(each, symbol, date), read)
             if len(found[1]):
                 return found
-        return no_snapshots(columns), no_clocks(tier or TIERS[0])
+        return no_snapshots(columns), no_clocks(TIERS[0])
 
     def timeline(self, partition: Partition) -> Timeline:
         """Every stored row of a partition, visible or not."""
