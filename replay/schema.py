@@ -128,9 +128,7 @@ def conform(table: pa.Table) -> pa.Table:
         raise ValueError("; ".join(faults))
     arrays = [
         # nanoseconds are cut to the microsecond, whole numbers become the nearest double
-        table[c.name].cast(c.type, safe=False)
-        if c.name in table.column_names
-        else pa.nulls(table.num_rows, c.type)
+        table[c.name].cast(c.type, safe=False) if c.name in table.column_names else pa.nulls(table.num_rows, c.type)
         for c in COLUMNS
     ]
     return pa.Table.from_arrays(arrays, schema=ARROW)
