@@ -35,8 +35,12 @@ _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
 
 def normalise_symbol(symbol: str) -> str:
-    """The symbol trimmed and upper-cased, as the contract echoes it; what is no Unicode text becomes ``?``."""
-    return symbol.strip().upper().encode("utf-8", "replace").decode("utf-8")
+    """The symbol trimmed and upper-cased, as the contract echoes it; only ASCII letters have an upper case here.
+
+    What is no Unicode text becomes ``?``.
+    """
+    text = symbol.strip().encode("utf-8", "replace").decode("utf-8")
+    return "".join(letter.upper() if letter.isascii() else letter for letter in text)
 
 
 def is_symbol(symbol: str) -> bool:

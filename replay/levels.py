@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from replay.ragged import Bools, Floats
+from replay.ragged import Floats, Ints
 from replay.sessions import FLOOR_MINUTES, MINUTE, YEAR_MINUTES, Session, from_us, iso_utc, to_us
 from replay.snapshots import Snapshots
 
@@ -57,7 +57,8 @@ def build(newest: Snapshots, symbol: str, session: Session | None) -> Levels:
         return Levels(symbol)
     last = len(newest) - 1
     listed = newest.lists["strike"].row(last)
-    usable = np.isfinite(listed)
+    ascending = np.argsort(listed, kind="stable")
+    usable = ascending[np.isfinite(listed[ascending])]
     strikes = listed[usable]
     columns = {name: _parallel(newest, name, usable) for name in COLUMNS}
     spot = float(newest.spot[last])
@@ -89,11 +90,11 @@ def build(newest: Snapshots, symbol: str, session: Session | None) -> Levels:
     )
 
 
-def _parallel(newest: Snapshots, name: str, usable: Bools) -> Floats:
-    """A column of the last snapshot at its usable strikes, NaN where not known."""
+def _parallel(newest: Snapshots, name: str, usable: Ints) -> Floats:
+    """A column of the last snapshot at the positions of its usable strikes, NaN where not known."""
     row = newest.lists[name].row(len(newest) - 1)
-    if len(row) != len(usable):
-        return np.full(int(usable.sum()), np.nan)
+    if not newest.lists[name].known[-1]:
+        return np.full(len(usable), np.nan)
     return np.where(np.isinf(row), np.nan, row)[usable]
 
 
@@ -147,7 +148,8 @@ def max_pain(strikes: Floats, call_oi: Floats, put_oi: Floats, spot: float) -> f
     if not (calls.any() or puts.any()):
         return None
     above = np.maximum(strikes[:, None] - strikes[None, :], 0.0)  # settlement, strike
-    pain = above @ calls + above.T @ puts
+    held = above * calls + above.T * puts
+    pain = np.cumsum(held, axis=1)[:, -1]  # in the strikes' order, on every machine
     return _nearest(strikes[pain == pain.min()], spot)
 
 
@@ -182,10 +184,10 @@ def pin_score(
     interest = oi[oi > 0]
     if magnet is None or not expected_move or session_elapsed is None or len(interest) == 0:
         return None
-    concentration = float(np.sort(interest)[-3:].sum() / interest.sum())
+    concentration = float(np.cumsum(np.sort(interest)[-3:])[-1] / np.cumsum(interest)[-1])
     proximity = math.exp(-0.5 * ((magnet - spot) / expected_move) ** 2)
     gamma = np.abs(gex[np.isfinite(gex)])
-    share = float(np.abs(gex[strikes == magnet]).max() / gamma.sum())
+    share = float(np.abs(gex[strikes == magnet]).max() / np.cumsum(gamma)[-1])
     return 30 * concentration + 25 * proximity + 25 * session_elapsed + 20 * share
 
 

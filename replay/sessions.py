@@ -155,6 +155,8 @@ def _moment(value: str | dt.datetime | dt.date, name: str) -> dt.datetime:
 
 def _read(text: str, name: str) -> dt.datetime | dt.date:
     stripped = text.strip()
+    if stripped[-1:] == "z":  # RFC 3339 allows it, Python 3.11 does not read it
+        stripped = f"{stripped[:-1]}Z"
     for read in (dt.date.fromisoformat, dt.datetime.fromisoformat):
         try:
             return read(stripped)

@@ -20,7 +20,7 @@ class Clocks:
     """The clocks of one session's visible snapshots, one a ts, ascending.
 
     ``ts``, ``recorded_at`` of the visible revision and ``first_recorded_at`` of the first one (R,) are microseconds
-    since the epoch, UTC; ``cadence``, microseconds, is what the files' metadata agree on, else ``None``.
+    since the epoch, UTC; ``cadence``, microseconds, is what the files' metadata give and agree on, else ``None``.
     """
 
     tier: str

@@ -179,7 +179,7 @@ def gaps_of(seen: list[Row], stored: list[Row], date: dt.date, as_of: int) -> li
     firsts: dict[int, int] = {}
     for row in stored:
         firsts[row.ts] = min(row.recorded_at, firsts.get(row.ts, row.recorded_at))
-    given = {row.cadence for row in seen}
+    given = {row.cadence for row in seen if row.cadence is not None}
     steps = [b.ts - a.ts for a, b in itertools.pairwise(seen)]
     lag = int(statistics.median(firsts[row.ts] - row.ts for row in seen)) if seen else 0
     cadence = given.pop() if len(given) == 1 else None

@@ -855,3 +855,10 @@ def test_live_is_a_request_with_both_clocks_at_the_same_moment(nasty: lakes.Nast
         if second_method.new_york_date(clock) == case.date:
             live = nasty_lake.heatmap("CORRECT", as_of).to_json()
             assert live == nasty_lake.heatmap("CORRECT", as_of, known_at=as_of).to_json()
+
+
+def test_a_cadence_counts_though_another_file_gives_none(root: pathlib.Path) -> None:
+    rows = [row(at("09:30") + i * MINUTE, [600.0], gex=[1.0]) for i in (0, 1, 4, 5)]
+    lakes.write_foreign(root, "SPY", "a.parquet", rows[:3], metadata={"replay.cadence_us": str(2 * MINUTE)})
+    lakes.write_foreign(root, "SPY", "b.parquet", rows[3:])
+    assert gaps_of(replay.open_lake(root), "2026-07-24T09:35:30") == [], "three minutes are no gap of two"

@@ -177,7 +177,7 @@ def answers(root: pathlib.Path, symbol: str, as_of: int, known_at: int) -> list[
                 {"metric": "chex", "minutes": 1, "tier": "1m", "gaps": True},
             )
         ]
-        levels = lake.levels(symbol, lakes.moment(as_of), _known(known_at)) if symbol != "HOLES" else None
+        levels = lake.levels(symbol, lakes.moment(as_of), _known(known_at))
         table = lake.snapshots(symbol, second_method.new_york_date(as_of), lakes.moment(as_of), _known(known_at))
         return [*shown, repr(levels).encode(), repr(table.to_dicts()).encode()]
 
@@ -322,8 +322,6 @@ def test_same_bytes_at_any_threads_and_cache(
     with replay.open_lake(nasty.root, threads=threads, cache_bytes=cache_bytes) as lake:
         cache = lake._reader._columns
         for case in nasty.cases.values():
-            if case.symbol == "NANOS":
-                continue
             wanted = [(request, expected(nasty_second, case.symbol, request)) for request in sample_requests(case, 5)]
             for _ in range(3):  # cold, warming, warm
                 for request, text in wanted:
@@ -365,7 +363,6 @@ def test_threads_of_one_lake_answer_as_one(nasty: lakes.Nasty, nasty_second: Sec
     work = [
         (case.symbol, request, expected(nasty_second, case.symbol, request))
         for case in nasty.cases.values()
-        if case.symbol != "NANOS"
         for request in sample_requests(case, 4)
     ]
     with (

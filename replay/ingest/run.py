@@ -94,20 +94,25 @@ def ingest_chain(
                     progress(str(path), batch.bytes_read)
             if report.tally.read == before:
                 raise InputError("holds a header and no rows", path=str(path))
-        writer = LakeWriter(lake, filesystem)
-        metadata = schema.metadata(source=f"chain:{mapping.name}", conventions=CONVENTIONS)
+        _write(report, buckets, LakeWriter(lake, filesystem), mapping)
+    if not report.sessions:
+        raise InputError(f"none of {report.tally.read} rows can be used; {_why(report.tally)}")
+    return report
+
+
+def _write(report: IngestReport, buckets: SessionBuckets, writer: LakeWriter, mapping: Mapping) -> None:
+    """Build and store the snapshots, a session at a time."""
+    metadata = schema.metadata(source=f"chain:{mapping.name}", conventions=CONVENTIONS)
+    with writer:
         for date, rows in buckets.sessions():
             session = find_session(date)
             assert session is not None, "rows of days without a session are rejected"
             table = snapshots_of(rows.drop("date"), session, report.count)
             try:
-                new = writer.add(Partition("raw", name, date), table, metadata)
+                new = writer.add(Partition("raw", report.symbol, date), table, metadata)
             except ConflictingRow as error:
                 raise ConflictingRow(f"{error.message}; the session {date} was not written") from error
             report.sessions[date] = (table.num_rows, new)
-    if not report.sessions:
-        raise InputError(f"none of {report.tally.read} rows can be used; {_why(report.tally)}")
-    return report
 
 
 def _why(tally: Tally) -> str:

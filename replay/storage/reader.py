@@ -163,9 +163,9 @@ class Reader:
         return Snapshots(timeline.ts[positions], timeline.recorded_at[positions], spot, lists)
 
     def clocks(self, timeline: Timeline, positions: Ints) -> Clocks:
-        """The clocks of these rows; a file without one of them has no say in the cadence."""
+        """The clocks of these rows; a file without one of them, or without a cadence, has no say in the cadence."""
         numbers = np.unique(timeline.file[positions])
-        cadences = {self._columns.footer(timeline.files[number]).cadence_us for number in numbers}
+        cadences = {self._columns.footer(timeline.files[number]).cadence_us for number in numbers} - {None}
         return Clocks(
             timeline.partition.tier,
             timeline.ts[positions],

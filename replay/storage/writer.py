@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import pyarrow as pa
@@ -28,11 +28,23 @@ _SCATTERED: Final = tuple(
 
 
 class LakeWriter:
-    """Writes snapshots into a lake, which comes into being with the first."""
+    """Writes snapshots into a lake, which comes into being with the first. Usable in a ``with``."""
 
     def __init__(self, path: str | os.PathLike[str], filesystem: Any | None = None) -> None:
         self._store = open_files(path, filesystem)
-        self._reader = Reader(self._store, Engine(self._store))
+        self._engine = Engine(self._store)
+        self._reader = Reader(self._store, self._engine)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release threads and DuckDB."""
+        self._reader.close()
+        self._engine.close()
 
     def add(self, partition: Partition, table: pa.Table, metadata: dict[bytes, bytes]) -> int:
         """Store the rows of a table that are not stored yet; returns how many there were.
