@@ -249,10 +249,8 @@ def pivot_matrix(path: pathlib.Path, session: Session) -> Matrix:
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(
         """CREATE TEMP TABLE kept AS
-        SELECT date_trunc('minute', ts) AS t, strike, gex FROM read_parquet($path)
-        WHERE ts <= $close AND recorded_at <= $close
-        QUALIFY row_number() OVER (
-            PARTITION BY date_trunc('minute', ts), strike ORDER BY ts DESC, recorded_at DESC) = 1""",
+        SELECT date_trunc('minute', ts) AS t, strike, arg_max(gex, (ts, recorded_at)) AS gex FROM read_parquet($path)
+        WHERE ts <= $close AND recorded_at <= $close GROUP BY ALL""",
         {"path": str(path), "close": session.close},
     )
     table = connection.sql("PIVOT kept ON strike USING first(gex) GROUP BY t ORDER BY t").to_arrow_table()
