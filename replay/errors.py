@@ -16,6 +16,7 @@
     │   └── ConflictingRow      conflicting_row  503  a row that contradicts a stored one
     ├── InputError              invalid_input    400  a file to ingest that cannot be used
     ├── QueryError              invalid_query    400  SQL that the lake will not run
+    ├── CannotWrite             cannot_write     500  a file, folder or pipe that refuses what is written
     └── MissingExtra            missing_extra    501  an optional dependency that is not installed
 
 Each carries ``code``, ``http_status`` and ``exit_code``; the message says which value, file, row or field
@@ -147,6 +148,16 @@ class QueryError(ReplayError):
 
     code = "invalid_query"
     http_status = 400
+
+
+class CannotWrite(ReplayError):
+    """A file, folder or pipe that refuses what is written; ``path`` is which."""
+
+    code = "cannot_write"
+
+    def __init__(self, path: str, error: OSError) -> None:
+        super().__init__(f"{path}: {error.strerror or error}")
+        self.path = path
 
 
 class MissingExtra(ReplayError):

@@ -232,8 +232,8 @@ def test_ingest_counts_and_verify_is_clean(tmp_path: pathlib.Path) -> None:
 
 def test_an_output_that_cannot_be_written_is_said_and_leaves_the_old_one(lake: str, tmp_path: pathlib.Path) -> None:
     done = run("heatmap", "SPY", "--lake", lake, *AS_OF, "--out", str(tmp_path / "none" / "a.json"))
-    assert done.exit_code != 0
-    assert "cannot write" in done.stderr
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: cannot_write: {tmp_path / 'none' / 'a.json'}: ")
     old = tmp_path / "old.json"
     old.write_text("old")
     assert run("heatmap", "SPY", "--lake", lake, *AS_OF, "--metric", "x", "--out", str(old)).exit_code == 2
@@ -284,6 +284,48 @@ def test_a_closed_pipe_is_no_trouble(lake: str) -> None:
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert done.stdout.count("\n") == 2
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="this system has no full device")
+@pytest.mark.parametrize("command", [("heatmap", "SPY", *AS_OF), ("sql", "SELECT * FROM strikes, range(1000)")])
+def test_a_full_disk_is_an_error_and_no_traceback(lake: str, command: tuple[str, ...]) -> None:
+    with pathlib.Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*CLI, *command, "--lake", lake], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (2, "error: cannot_write: standard output: No space left on device\n")
+
+
+def test_a_lake_that_cannot_be_written_is_said(tmp_path: pathlib.Path) -> None:
+    path = chains.write_csv(tmp_path / "rows.csv", chains.pair())
+    (tmp_path / "lake").write_text("a file")
+    arguments = ("--symbol", "SPY", "--lake", str(tmp_path / "lake"), "--preset", "cboe-recorder")
+    done = run("ingest", "chain", str(path), *arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: cannot_write: ")
+    assert (tmp_path / "lake").read_text() == "a file"
+
+
+def test_an_ingest_that_is_interrupted_ends_cleanly(tmp_path: pathlib.Path) -> None:
+    path = chains.write_csv(tmp_path / "rows.csv", chains.pair() * 150_000)
+    arguments = [
+        "ingest",
+        "chain",
+        str(path),
+        "--symbol",
+        "SPY",
+        "--lake",
+        str(tmp_path / "lake"),
+        "--preset",
+        "cboe-recorder",
+    ]
+    process = subprocess.Popen([*CLI, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(0.8)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
+    assert process.returncode in (0, 1, 130)
+    assert "Traceback" not in said
+    assert not list(tmp_path.rglob("*.partial"))
 
 
 def test_an_ingest_that_is_killed_leaves_a_lake_that_reads(tmp_path: pathlib.Path) -> None:

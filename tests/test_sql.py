@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import shutil
 
 import polars as pl
 import pyarrow.parquet as pq
@@ -106,6 +107,13 @@ def test_what_is_refused(
     assert "root:" not in done.stdout
     assert sorted(lake.rglob("*")) == before
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lake_under_an_odd_name_is_read_like_any_other(lake: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    odd = tmp_path / "sp ace[1]'q*?"
+    shutil.copytree(lake, odd)
+    assert rows_of(odd, "SELECT count(*) AS n FROM snapshots") == [{"n": 2}]
+    assert run(odd, "SELECT * FROM read_text('/etc/passwd')").exit_code == 2
 
 
 def test_an_empty_answer_still_has_its_columns(lake: pathlib.Path) -> None:

@@ -11,6 +11,8 @@ from typing import IO
 
 import click
 
+from replay.errors import CannotWrite
+
 BINARY = frozenset({"parquet", "png"})
 
 
@@ -62,18 +64,31 @@ def choose_format(form: str | None, out_path: pathlib.Path | None, formats: tupl
 def sink(out_path: pathlib.Path | None) -> Iterator[IO[bytes]]:
     """Bytes for standard output, or for a file that replaces the old one only when all is written."""
     if out_path is None:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        with _writing("standard output"):
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
         return
     partial = out_path.with_name(f".{out_path.name}.{os.urandom(4).hex()}.partial")
+    with _writing(str(out_path)):
+        try:
+            with partial.open("xb") as file:
+                yield file
+            partial.replace(out_path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _writing(name: str) -> Iterator[None]:
+    """The system's errors as this package's own; a reader that has gone away is none, and ends the command."""
     try:
-        with partial.open("xb") as file:
-            yield file
-        partial.replace(out_path)
+        yield
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        raise click.ClickException(f"cannot write {out_path}: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+        if name == "standard output":  # so that nothing is tried again when the interpreter ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise CannotWrite(name, error) from error
 
 
 def emit(data: bytes, out_path: pathlib.Path | None) -> None:

@@ -93,7 +93,7 @@ def query_views(store: FileStore, statement: str) -> Iterator[pa.RecordBatchRead
             connection.execute("SET VARIABLE lake_files = $files", {"files": found})
             for view in ("view_snapshots", "view_strikes"):
                 connection.execute(queries.load(view).text)
-        _lock_down(connection, store.duckdb_path(store.root))
+        _lock_down(connection, [store.duckdb_root(), store.duckdb_path(store.root)])
         try:
             statements = connection.extract_statements(statement)
             if [each.type for each in statements] != [duckdb.StatementType.SELECT]:
@@ -105,10 +105,10 @@ def query_views(store: FileStore, statement: str) -> Iterator[pa.RecordBatchRead
         connection.close()
 
 
-def _lock_down(connection: duckdb.DuckDBPyConnection, root: str) -> None:
-    """Leave the connection nothing but reading the lake."""
+def _lock_down(connection: duckdb.DuckDBPyConnection, roots: list[str]) -> None:
+    """Leave the connection nothing but reading the lake, whose root it meets as a name and as a pattern."""
     connection.execute("SET temp_directory = ''")
-    connection.execute("SET allowed_directories = [$root]", {"root": root})
+    connection.execute("SET allowed_directories = $roots", {"roots": roots})
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
 

@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol
 import pyarrow as pa
 
 from replay.contract import TIERS, is_symbol
-from replay.errors import NoLake
+from replay.errors import CannotWrite, NoLake
 
 if sys.platform != "win32":
     import fcntl
@@ -88,6 +88,7 @@ class FileStore(Protocol):
     def remove(self, partition: Partition, name: str) -> None: ...
     def lock(self, partition: Partition, *, wait: bool = True) -> contextlib.AbstractContextManager[bool]: ...
     def duckdb_path(self, path: str) -> str: ...
+    def duckdb_root(self) -> str: ...
     def duckdb_filesystem(self) -> Any | None: ...
 
 
@@ -175,8 +176,7 @@ class LocalFiles:
 
     def write(self, partition: Partition, data: bytes | memoryview) -> str:
         """Let a file appear whole or not at all, named by its content; returns its path."""
-        folder = self._root / partition.folder
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = self._folder(partition)
         target = folder / content_name(data)
         partial = folder / f".{target.stem}.{secrets.token_hex(8)}.partial"
         try:
@@ -185,11 +185,21 @@ class LocalFiles:
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(target)
-        except BaseException:
+        except BaseException as error:
             partial.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise CannotWrite(str(folder), error) from error
             raise
         _sync_folder(folder)
         return str(target)
+
+    def _folder(self, partition: Partition) -> pathlib.Path:
+        folder = self._root / partition.folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CannotWrite(str(folder), error) from error
+        return folder
 
     def remove(self, partition: Partition, name: str) -> None:
         (self._root / partition.folder / name).unlink(missing_ok=True)
@@ -200,8 +210,7 @@ class LocalFiles:
 
         The lock is on the folder itself, so a killed writer leaves nothing behind.
         """
-        folder = self._root / partition.folder
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = self._folder(partition)
         if sys.platform == "win32":  # it has no such locks: writers of one partition are not serialised there
             yield True
             return
@@ -218,6 +227,9 @@ class LocalFiles:
 
     def duckdb_path(self, path: str) -> str:
         return _escape(path)
+
+    def duckdb_root(self) -> str:
+        return self.root
 
     def duckdb_filesystem(self) -> Any | None:
         return None
@@ -289,9 +301,14 @@ class RemoteFiles:
         yield True
 
     def duckdb_path(self, path: str) -> str:
+        return _escape(self._with_protocol(path))
+
+    def duckdb_root(self) -> str:
+        return self._with_protocol(self.root)
+
+    def _with_protocol(self, path: str) -> str:
         protocol = self._fs.protocol
-        protocol = protocol if isinstance(protocol, str) else protocol[0]
-        return _escape(f"{protocol}://{path}")
+        return f"{protocol if isinstance(protocol, str) else protocol[0]}://{path}"
 
     def duckdb_filesystem(self) -> Any | None:
         return self._fs
