@@ -3,7 +3,7 @@
 -- A row describes the instant ts and became known at recorded_at. A later row of the same ts is a correction and
 -- supersedes the whole row; of two with one recorded_at the last in (file name, row) order wins. So a row is visible
 -- where ts <= as_of and recorded_at <= known_at < superseded_at. Rows without ts or recorded_at are never visible.
--- Nanoseconds are cut to the microsecond.
+-- Nanoseconds are cut from ts and round recorded_at up to the microsecond, so that nothing is known too early.
 --
 -- params: files as_of known_at
 --   files     the session's Parquet files, sorted by name
@@ -36,7 +36,7 @@ FROM (
     FROM (
         SELECT
             CASE WHEN typeof(ts) LIKE '%NS' THEN epoch_ns(ts) // 1000 ELSE epoch_us(ts::TIMESTAMPTZ) END AS ts,
-            CASE WHEN typeof(recorded_at) LIKE '%NS' THEN epoch_ns(recorded_at) // 1000
+            CASE WHEN typeof(recorded_at) LIKE '%NS' THEN (epoch_ns(recorded_at) + 999) // 1000
                 ELSE epoch_us(recorded_at::TIMESTAMPTZ) END AS recorded_at,
             file_index::INTEGER AS file,
             file_row_number AS row

@@ -67,6 +67,9 @@ def read_file(path: str, number: int) -> list[Row]:
     cadence = int(metadata[b"replay.cadence_us"]) if b"replay.cadence_us" in metadata else None
 
     def clock(name: str) -> list[int | None]:
+        if table[name].type.unit == "ns":
+            up = 999 if name == "recorded_at" else 0  # known a little later rather than too early
+            return [None if ns is None else (ns + up) // 1000 for ns in table[name].cast(pa.int64()).to_pylist()]
         column = table[name].cast(pa.timestamp("us", tz="UTC"), safe=False)
         return list(column.cast(pa.int64()).to_pylist())
 

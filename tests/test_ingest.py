@@ -268,6 +268,55 @@ def test_times_with_an_offset_are_absolute(tmp_path: pathlib.Path, ingest: Inges
     assert frame["recorded_at"][0] == dt.datetime(2026, 7, 24, 14, 15, tzinfo=dt.UTC)
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_fractions_of_numeric_clocks_are_kept_and_never_make_a_row_known_too_early(
+    tmp_path: pathlib.Path, form: str
+) -> None:
+    second = int(dt.datetime(2026, 7, 24, 14, 0, tzinfo=dt.UTC).timestamp())
+    rows = pl.DataFrame({
+        "ts": [second + 0.0] * 2, "rec": [second + 0.9] * 2, "s": [740.0] * 2, "e": ["2026-07-24"] * 2,
+        "cp": ["C", "P"], "k": [740.0] * 2, "v": [0.2] * 2, "oi": [5.0] * 2,
+    })  # fmt: skip
+    path = tmp_path / f"rows.{form}"
+    rows.write_csv(path, float_precision=6) if form == "csv" else rows.write_parquet(path)
+    names = {
+        "ts": "ts",
+        "recorded_at": "rec",
+        "spot": "s",
+        "expiration": "e",
+        "right": "cp",
+        "strike": "k",
+        "iv": "v",
+        "open_interest": "oi",
+    }
+    ingest_chain([path], tmp_path / "lake", "SPY", Mapping("seconds", names, unit="s"))
+    frame = replay.open_lake(tmp_path / "lake").snapshots("SPY", "2026-07-24")
+    assert frame["ts"][0] == dt.datetime(2026, 7, 24, 14, 0, tzinfo=dt.UTC)
+    late = frame["recorded_at"][0] - frame["ts"][0]
+    assert dt.timedelta(seconds=0.9) <= late <= dt.timedelta(seconds=0.900001)
+
+
+def test_text_finer_than_a_microsecond_is_known_later_not_earlier(tmp_path: pathlib.Path, ingest: Ingest) -> None:
+    ingest(chains.pair(ts="2026-07-24T10:00:00.0000009", fetched="2026-07-24 10:15:00.0000001"))
+    frame = replay.open_lake(tmp_path / "lake").snapshots("SPY", "2026-07-24")
+    assert frame["ts"][0] == dt.datetime(2026, 7, 24, 14, 0, tzinfo=dt.UTC)
+    assert frame["recorded_at"][0] == dt.datetime(2026, 7, 24, 14, 15, 0, 1, tzinfo=dt.UTC)
+
+
+def test_strict_refuses_malformed_rows_and_blank_lines_keep_the_count(tmp_path: pathlib.Path) -> None:
+    lines = chains.csv_text([*chains.pair(), chains.row(strike="x")]).splitlines()
+    lines[1:1] = ["", ""]
+    path = tmp_path / "rows.csv"
+    path.write_text("\n".join(lines) + "\n\n")
+    report = ingest_chain([path], tmp_path / "lake", "SPY", preset("cboe-recorder"))
+    assert [(count.rows, count.line) for count in report.tally.rejected.values()] == [(1, 6)]
+    assert report.tally.read == 3
+    path.write_text("\n".join([*lines[:5], "too,few"]) + "\n")
+    with pytest.raises(InputError, match="line 6: the row has another number of fields"):
+        ingest_chain([path], tmp_path / "strict", "SPY", preset("cboe-recorder"), strict=True)
+    assert not (tmp_path / "strict").exists()
+
+
 GOOD_COLUMNS = 'ts = "a"\nspot = "b"\nexpiration = "c"\nright = "d"\nstrike = "e"\n'
 
 
@@ -281,6 +330,8 @@ GOOD_COLUMNS = 'ts = "a"\nspot = "b"\nexpiration = "c"\nright = "d"\nstrike = "e
         (f'[columns]\n{GOOD_COLUMNS}[time]\nunit = "h"\n', "not one of s, ms, us, ns"),
         (f'[columns]\n{GOOD_COLUMNS}[right]\ncall = "C"\n', "must be a list of texts"),
         (f"[columns]\n{GOOD_COLUMNS}[rights]\ncall = ['C']\n", "the map has rights"),
+        (f"right = 1\n[columns]\n{GOOD_COLUMNS}", r"\[right\] must be a table"),
+        (f"[columns]\n{GOOD_COLUMNS}[right]\ncall = ['C']\nput = ['C']\n", "C cannot be call and put"),
         ("[columns]\nts = 5\n", "must be a table of texts"),
     ],
 )

@@ -92,7 +92,7 @@ def summary(report: IngestReport) -> str:
     tally, count = report.tally, report.count
     lines = [f"{report.symbol}: {tally.read:,} rows of {_number(report.files, 'file')}, {count.options:,} options kept"]
     for date, (built, new) in report.sessions.items():
-        lines.append(f"  {date}  {_number(built, 'snapshot')}, {new or 'none'} new")
+        lines.append(f"  {date}  {_number(built, 'snapshot')}, {f'{new:,}' if new else 'none'} new")
     vols = {
         "given": "given by the file",
         "solved": "solved from the mid",
@@ -110,10 +110,13 @@ def summary(report: IngestReport) -> str:
     others = tally.other_expirations
     if others.rows:
         lines.append(
-            f"  {others.rows:,} rows expire on another date, left out (first: {others.path}, line {others.line})"
+            f"  {_number(others.rows, 'row')} that expire on another date, left out "
+            f"(first: {others.path}, line {others.line})"
         )
     for reason, rejected in tally.rejected.items():
-        lines.append(f"  {rejected.rows:,} rows rejected: each {reason} (first: {rejected.path}, line {rejected.line})")
+        lines.append(
+            f"  {_number(rejected.rows, 'row')} rejected: each {reason} (first: {rejected.path}, line {rejected.line})"
+        )
     there = report.snapshots - report.written
     lines.append(f"{_number(report.written, 'snapshot')} written, {there:,} stored already")
     return "\n".join(lines) + "\n"

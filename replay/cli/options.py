@@ -10,6 +10,16 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+
+class _OutPath(click.Path):
+    """A path that is not empty."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("it is empty; name a file", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 LAKE_VARIABLE = "REPLAY_LAKE"
 
 
@@ -22,8 +32,16 @@ def lake(command: F) -> F:
         required=True,
         show_envvar=True,
         metavar="DIR",
+        callback=_named,
         help="The lake: the folder that holds tier=raw.",
     )(command)
+
+
+def _named(_: click.Context, parameter: click.Parameter, value: str) -> str:
+    """A path that is not empty: an unset variable must not mean the current folder."""
+    if not str(value).strip():
+        raise click.BadParameter("it is empty; name a path", param=parameter)
+    return value
 
 
 def moment(command: F) -> F:
@@ -59,6 +77,6 @@ def out(command: F) -> F:
     return click.option(
         "--out",
         "out_path",
-        type=click.Path(dir_okay=False, path_type=pathlib.Path),
+        type=_OutPath(dir_okay=False, path_type=pathlib.Path),
         help="Write to this file, whole or not at all.",
     )(command)

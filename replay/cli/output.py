@@ -52,8 +52,10 @@ def use_unicode() -> bool:
 
 def choose_format(form: str | None, out_path: pathlib.Path | None, formats: tuple[str, ...], piped: str) -> str:
     """The format asked for, else that of the file's suffix, else ``table`` on a terminal and ``piped`` elsewhere."""
-    if form is None and out_path is not None and out_path.suffix.lstrip(".") in formats:
-        form = out_path.suffix.lstrip(".")
+    if form is None and out_path is not None and out_path.suffix:
+        form = out_path.suffix.lstrip(".").lower()
+        if form not in formats:
+            raise click.UsageError(f"{out_path.name} is of no known format; give --format {'|'.join(formats)}")
     chosen = form or ("table" if out_path is None and on_terminal() else piped)
     if chosen in BINARY and out_path is None and on_terminal():
         raise click.UsageError(f"{chosen} is not for a terminal; give --out FILE or pipe it")
@@ -68,8 +70,13 @@ def sink(out_path: pathlib.Path | None) -> Iterator[IO[bytes]]:
             yield sys.stdout.buffer
             sys.stdout.buffer.flush()
         return
+    out_path = out_path.resolve()  # a link stays, what it leads to is replaced
     partial = out_path.with_name(f".{out_path.name}.{os.urandom(4).hex()}.partial")
     with _writing(str(out_path)):
+        if out_path.exists() and not out_path.is_file():  # a pipe or a device is written to
+            with out_path.open("wb") as file:
+                yield file
+            return
         try:
             with partial.open("xb") as file:
                 yield file

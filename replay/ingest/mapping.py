@@ -24,7 +24,8 @@ from replay.errors import InputError
 
 REQUIRED: Final = ("ts", "spot", "expiration", "right", "strike")
 OPTIONAL: Final = ("recorded_at", "bid", "ask", "iv", "volume", "open_interest")
-UNITS: Final = {"s": 1_000_000, "ms": 1_000, "us": 1, "ns": None}
+UNITS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+"""Nanoseconds in a unit."""
 _PRESETS = pathlib.Path(__file__).parent / "presets"
 
 
@@ -75,8 +76,13 @@ def read_mapping(path: str | pathlib.Path, name: str | None = None) -> Mapping:
     if time.get("unit") not in (None, *UNITS):
         raise InputError(f"[time] unit {time['unit']!r} is not one of {', '.join(UNITS)}", path=where)
     rights = found.get("right", {})
+    if not isinstance(rights, dict):
+        raise InputError("[right] must be a table", path=where)
     _only(rights, {"call", "put"}, "[right]", where)
     given = {key: _names(value, key, where) for key, value in rights.items()}
+    both = set(given.get("call", ())) & set(given.get("put", ()))
+    if both:
+        raise InputError(f"[right] {', '.join(sorted(both))} cannot be call and put", path=where)
     return Mapping(name or pathlib.Path(path).stem, columns, zone, time.get("unit"), **given)
 
 

@@ -64,7 +64,7 @@ class Batch:
     bytes_read: int
 
 
-def read_batches(path: pathlib.Path, mapping: Mapping, tally: Tally) -> Iterator[Batch]:
+def read_batches(path: pathlib.Path, mapping: Mapping, tally: Tally, *, strict: bool = False) -> Iterator[Batch]:
     """The mapped columns of a file, batch by batch, named as ours.
 
     Raises :class:`~replay.errors.InputError` naming the file where it cannot be read or lacks a mapped column.
@@ -77,12 +77,12 @@ def read_batches(path: pathlib.Path, mapping: Mapping, tally: Tally) -> Iterator
     if not magic:
         raise InputError("is empty", path=str(path))
     try:
-        yield from _parquet(path, mapping) if magic == b"PAR1" else _csv(path, mapping, tally, magic)
+        yield from _parquet(path, mapping) if magic == b"PAR1" else _csv(path, mapping, tally, magic, strict=strict)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot be read: {str(error).splitlines()[0]}", path=str(path)) from error
 
 
-def _csv(path: pathlib.Path, mapping: Mapping, tally: Tally, magic: bytes) -> Iterator[Batch]:
+def _csv(path: pathlib.Path, mapping: Mapping, tally: Tally, magic: bytes, *, strict: bool) -> Iterator[Batch]:
     malformed: list[int] = []
 
     def skip(row: pyarrow.csv.InvalidRow) -> str:
@@ -98,7 +98,7 @@ def _csv(path: pathlib.Path, mapping: Mapping, tally: Tally, magic: bytes) -> It
         table = pyarrow.csv.open_csv(
             source,
             read_options=pyarrow.csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
-            parse_options=pyarrow.csv.ParseOptions(invalid_row_handler=skip),
+            parse_options=pyarrow.csv.ParseOptions(invalid_row_handler=skip, ignore_empty_lines=False),
             convert_options=pyarrow.csv.ConvertOptions(
                 column_types={name: pa.string() for name in wanted.values()},
                 include_columns=list(dict.fromkeys(wanted.values())),
@@ -109,9 +109,13 @@ def _csv(path: pathlib.Path, mapping: Mapping, tally: Tally, magic: bytes) -> It
         before = 0
         for batch in table:
             ordinal = np.arange(before, before + batch.num_rows)
+            if strict and malformed:
+                raise InputError(f"the row {MALFORMED}", path=str(path), line=malformed[0])
             lines = _physical(ordinal + 2, malformed)
             before += batch.num_rows
-            yield Batch(_renamed(pa.table(batch), wanted), lines, raw.tell())
+            rows = _renamed(pa.table(batch), wanted)
+            written = rows.select(pl.any_horizontal(pl.all().is_not_null())).to_series()  # a blank line is no row
+            yield Batch(rows.filter(written), lines[written.to_numpy()], raw.tell())
 
 
 def _physical(lines: np.ndarray[Any, np.dtype[np.int64]], skipped: list[int]) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -225,41 +229,52 @@ def _date(rows: pl.DataFrame) -> pl.Expr:
         return pl.col("expiration")
     if isinstance(kind, pl.Datetime):
         return pl.col("expiration").dt.date()
-    return _text("expiration").str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
+    day = _text("expiration").str.extract(r"^(\d{4}-\d{2}-\d{2})(?:[T ]\d{2}:\d{2}.*)?$")
+    return day.str.to_date("%Y-%m-%d", strict=False)
 
 
 def _instant(rows: pl.DataFrame, name: str, mapping: Mapping) -> dict[str, pl.Expr]:
-    """Microseconds since the epoch, and whether the time could be read: read but null, no clock shows it."""
+    """Microseconds since the epoch, and whether the time could be read: read but null, no clock shows it.
+
+    What is finer than a microsecond is cut from ``ts`` and rounds ``recorded_at`` up: nothing is known too early.
+    """
     kind = rows.schema[name]
     if isinstance(kind, pl.Datetime):
-        naive, absolute = pl.col(name).dt.cast_time_unit("us"), kind.time_zone is not None
+        naive = pl.col(name)
         read = naive.is_not_null()
-        us = naive.dt.epoch("us") if absolute else _wall(naive, mapping.zone)
+        ns = naive.dt.epoch("ns") if kind.time_zone is not None else _wall(naive, mapping.zone)
     elif kind.is_numeric() or mapping.unit is not None:
         factor = UNITS[mapping.unit or "us"]
-        count = pl.col(name).cast(pl.Int64, strict=False)
-        us = count // 1000 if factor is None else count * factor
-        read = us.is_not_null()
+        number = pl.col(name) if kind.is_numeric() else _text(name)
+        real = number.cast(pl.Float64, strict=False)
+        whole = number.cast(pl.Int64, strict=False)  # exact where there is no fraction, which a float's range is not
+        part = (real - real.floor()) * factor
+        finer = part.ceil() if name == "recorded_at" else part.floor()
+        below = real.floor().cast(pl.Int64, strict=False)
+        start = pl.when(real == real.floor()).then(pl.coalesce(whole, below)).otherwise(below)
+        ns = start * factor + pl.when(real == real.floor()).then(0).otherwise(finer.cast(pl.Int64, strict=False))
+        read = ns.is_not_null()
     else:
         text = _text(name).str.replace("T", " ", literal=True)
         bare = text.str.replace(_OFFSET, "").str.strip_chars()
-        naive = pl.coalesce(bare.str.to_datetime(form, time_unit="us", strict=False) for form in _FORMATS)
+        naive = pl.coalesce(bare.str.to_datetime(form, time_unit="ns", strict=False) for form in _FORMATS)
         read = naive.is_not_null()
         mark = text.str.slice(11).str.extract(_OFFSET)
-        us = pl.when(mark.is_null()).then(_wall(naive, mapping.zone)).otherwise(naive.dt.epoch("us") - _offset_us(mark))
+        ns = pl.when(mark.is_null()).then(_wall(naive, mapping.zone)).otherwise(naive.dt.epoch("ns") - _offset_ns(mark))
+    us = (ns + 999) // 1000 if name == "recorded_at" else ns // 1000
     return {f"{name}_us": us, f"{name}_read": read}
 
 
 def _wall(naive: pl.Expr, zone: str) -> pl.Expr:
-    return naive.dt.replace_time_zone(zone, ambiguous="null", non_existent="null").dt.epoch("us")
+    return naive.dt.replace_time_zone(zone, ambiguous="null", non_existent="null").dt.epoch("ns")
 
 
-def _offset_us(mark: pl.Expr) -> pl.Expr:
+def _offset_ns(mark: pl.Expr) -> pl.Expr:
     digits = mark.str.replace_all(r"[^\d]", "")
     hours = digits.str.slice(0, 2).cast(pl.Int64, strict=False).fill_null(0)
     minutes = digits.str.slice(2, 2).cast(pl.Int64, strict=False).fill_null(0)
     sign = pl.when(mark.str.starts_with("-")).then(-1).otherwise(1)
-    return sign * (hours * 3600 + minutes * 60) * 1_000_000
+    return sign * (hours * 3600 + minutes * 60) * 1_000_000_000
 
 
 def _reason(there: list[str]) -> pl.Expr:

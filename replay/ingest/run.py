@@ -87,7 +87,7 @@ def ingest_chain(
         for file in files:
             path = pathlib.Path(file)
             before = report.tally.read
-            for batch in read_batches(path, mapping, report.tally):
+            for batch in read_batches(path, mapping, report.tally, strict=strict):
                 rows = check(batch, mapping, str(path), report.tally, strict=strict)
                 buckets.add(rows)
                 if progress is not None:

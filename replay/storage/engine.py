@@ -82,7 +82,7 @@ def query_views(store: FileStore, statement: str) -> Iterator[pa.RecordBatchRead
     found = [store.duckdb_path(file.path) for partition in partitions(store) for file in store.files(partition)]
     if not found:
         raise QueryError(f"{store.root} holds no files to read")
-    connection = duckdb.connect()
+    connection = duckdb.connect(config={"threads": 1})  # so that sums come out the same each time
     try:
         filesystem = store.duckdb_filesystem()
         if filesystem is not None:
