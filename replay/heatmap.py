@@ -16,7 +16,7 @@ import orjson
 
 from replay.contract import BAR, FLOW_METRICS, UNITS
 from replay.errors import InvalidResample, NoStrikeData
-from replay.ragged import Floats, Ints, align
+from replay.ragged import Bools, Floats, Ints, Ragged, align
 from replay.sessions import MINUTE, iso_utc
 from replay.snapshots import Snapshots
 
@@ -58,6 +58,8 @@ class Heatmap:
         Start and end of each stretch without data that touches the window, microseconds; ``()`` unless asked for.
     tier
         The tier that was asked for; ``None``: the finest there is.
+    listed
+        (T, K) whether a bar's snapshots listed the strike; ``None``: all list all.
     """
 
     symbol: str
@@ -75,6 +77,7 @@ class Heatmap:
     levels: Floats
     gaps: tuple[tuple[int, int], ...] = ()
     tier: str | None = None
+    listed: Bools | None = None
 
     @property
     def times(self) -> np.ndarray[Any, np.dtype[np.datetime64]]:
@@ -169,7 +172,21 @@ class Heatmap:
         bucket = self.minutes - self.minutes % (length * MINUTE)
         levels = _last_or_sum(self.metric, bucket, self.levels)
         last = last_of(bucket)
-        return dataclasses.replace(self, bar_size=bar, minutes=bucket[last], spot=self.spot[last], levels=levels)
+        shown, strikes, listed = levels, self.strikes, self.listed
+        if listed is not None:  # strikes that no bar shown lists go
+            first = np.concatenate([[0], last[:-1] + 1])[: len(last)].astype(np.int64)
+            listed = np.maximum.reduceat(listed, first) if self.metric in FLOW_METRICS else listed[last]
+            used = listed.any(axis=0)
+            shown, strikes, listed = levels[:, used], strikes[used], listed[:, used]
+        return dataclasses.replace(
+            self,
+            bar_size=bar,
+            strikes=strikes,
+            minutes=bucket[last],
+            spot=self.spot[last],
+            levels=shown,
+            listed=listed,
+        )
 
 
 def build(
@@ -193,7 +210,7 @@ def build(
         If there are snapshots, but all are legacy v1 rows.
     """
     underlying, spot, grid, levels = None, np.empty(0), np.empty(0), np.empty((0, 0))
-    minutes = np.empty(0, np.int64)
+    minutes, listed = np.empty(0, np.int64), None
     if len(window):
         underlying = _plain(window.spot[-1:])[0]
         sampled = window.has_strikes
@@ -207,17 +224,29 @@ def build(
         minutes, spot = bucket[last], rows.spot[last]
         if metric not in FLOW_METRICS:
             rows, bucket = rows.take(last), minutes
-        grid, matrices = align(rows.lists["strike"], [rows.lists[name] for name in columns_of(metric)])
+        strike = rows.lists["strike"]
+        grid, matrices = align(strike, [rows.lists[name] for name in columns_of(metric)])
+        listed = _listed(strike, bucket, metric)
         levels = _last_or_sum(metric, bucket, _combine(metric, [_finite(matrix) for matrix in matrices]))
     return Heatmap(
         symbol, underlying, expiration, metric, mode, BAR, as_of, known_at, tier_used,
-        grid, minutes, spot, levels + 0.0, gaps, tier,
+        grid, minutes, spot, levels + 0.0, gaps, tier, listed,
     )  # fmt: skip  # + 0.0: a copy of its own, without negative zeros
 
 
 def last_of(bucket: Ints) -> Ints:
     """Positions of the last of each run of equal values."""
     return np.flatnonzero(np.append(bucket[1:] != bucket[:-1], len(bucket) > 0))
+
+
+def _listed(strike: Ragged, bucket: Ints, metric: str) -> Bools | None:
+    """Which strikes of the grid each bar's snapshots list; ``None`` where all list the same."""
+    block = strike.block()
+    if block is not None and (block == block[0]).all():
+        return None
+    ones = Ragged(np.ones_like(strike.values), strike.starts, strike.lengths, strike.known)
+    _, (marked,) = align(strike, [ones])
+    return ~np.isnan(_last_or_sum(metric, bucket, marked))
 
 
 def _finite(matrix: Floats) -> Floats:

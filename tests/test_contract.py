@@ -862,3 +862,17 @@ def test_a_cadence_counts_though_another_file_gives_none(root: pathlib.Path) -> 
     lakes.write_foreign(root, "SPY", "a.parquet", rows[:3], metadata={"replay.cadence_us": str(2 * MINUTE)})
     lakes.write_foreign(root, "SPY", "b.parquet", rows[3:])
     assert gaps_of(replay.open_lake(root), "2026-07-24T09:35:30") == [], "three minutes are no gap of two"
+
+
+@pytest.mark.parametrize(("metric", "strikes"), [("gex", [601.0, 602.0]), ("signed_flow", [600.0, 601.0, 602.0])])
+def test_resample_shows_only_strikes_of_the_rows_it_shows(
+    root: pathlib.Path, metric: str, strikes: list[float]
+) -> None:
+    values = {"gex": [1.0, None], "signed_flow": [1.0, None]}
+    rows = [
+        row(at("10:00"), [600.0, 601.0], **values),  # type: ignore[arg-type]  # columns of row()
+        row(at("10:01"), [601.0, 602.0], **values),  # type: ignore[arg-type]  # columns of row()
+    ]
+    coarse = lake_of(root, rows).heatmap("SPY", "2026-07-24T10:02", metric=metric).resample("5m")
+    assert coarse.strikes.tolist() == strikes
+    assert coarse.values.shape == (1, len(strikes))

@@ -140,3 +140,36 @@ def test_large_answers_are_whole_and_tables_say_what_they_leave_out(lake: pathli
 def test_lists_and_times_are_written_plainly(lake: pathlib.Path) -> None:
     done = run(lake, "SELECT ts, strike FROM snapshots ORDER BY recorded_at LIMIT 1", "--format", "csv")
     assert done.stdout == 'ts,strike\n2026-07-24T14:00:00Z,"[739.0,740.0,741.0]"\n'
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "table", "parquet"])
+def test_intervals_blobs_decimals_and_equal_names_are_written(lake: pathlib.Path, form: str) -> None:
+    statement = """SELECT recorded_at - ts AS lag, ts, ts, '\\xff'::BLOB AS raw, 1.50::DECIMAL(9, 2) AS paid,
+        sum(1) OVER () AS n, [1, NULL] AS listed, {'a': 1} AS pair FROM snapshots ORDER BY recorded_at LIMIT 1"""
+    done = run(lake, statement, "--format", form)
+    assert done.exit_code == 0, done.stderr
+    if form == "json":
+        row = json.loads(done.stdout)[0]
+        assert (row["lag"], row["raw"], row["paid"], row["n"]) == ("00:15:30", "ff", 1.5, 2)
+        assert [value for name, value in row.items() if name.startswith("ts")] == ["2026-07-24T14:00:00Z"] * 2
+        assert (row["listed"], row["pair"]) == ([1, None], {"a": 1})
+    if form == "csv":
+        assert "00:15:30,2026-07-24T14:00:00Z,2026-07-24T14:00:00Z,ff,1.50,2," in done.stdout
+
+
+def test_sums_are_the_same_on_every_run(lake: pathlib.Path) -> None:
+    assert (
+        len(
+            {
+                run(lake, "SELECT sum(gex * random_free) FROM strikes, (SELECT 0.1 AS random_free)").stdout
+                for _ in range(5)
+            }
+        )
+        == 1
+    )
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "table"])
+def test_duckdbs_own_tables_are_written(lake: pathlib.Path, form: str) -> None:
+    done = run(lake, "SELECT * FROM duckdb_settings()", "--format", form)
+    assert (done.exit_code, done.stderr) == (0, "")

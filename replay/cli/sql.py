@@ -26,6 +26,9 @@ def sql(statement: str, lake_path: str, form: str | None, out_path: pathlib.Path
     Example:
       replay sql --lake lake "SELECT strike, avg(gex) FROM strikes WHERE symbol = 'SPY' GROUP BY 1 ORDER BY 1"
     """
+    from polars.exceptions import PolarsError
+
+    from replay.errors import QueryError
     from replay.render import tables
     from replay.storage.engine import query_views
     from replay.storage.files import open_files, require_lake
@@ -33,5 +36,8 @@ def sql(statement: str, lake_path: str, form: str | None, out_path: pathlib.Path
     chosen = output.choose_format(form, out_path, FORMATS, "csv")
     store = open_files(lake_path)
     require_lake(store)
-    with query_views(store, statement) as batches, output.sink(out_path) as file:
-        tables.write_batches(batches, chosen, file, width=output.terminal_width())
+    try:
+        with query_views(store, statement) as batches, output.sink(out_path) as file:
+            tables.write_batches(batches, chosen, file, width=output.terminal_width())
+    except PolarsError as error:
+        raise QueryError(f"the answer cannot be written as {chosen}: {error}; cast the column to text") from error

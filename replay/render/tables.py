@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import decimal
 import io
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -65,9 +67,50 @@ def _frames(batches: Iterable[Any]) -> Iterable[pl.DataFrame]:
     import polars as pl
 
     for batch in batches:
-        frame = pl.from_arrow(batch)
+        frame = pl.from_arrow(_telling(batch))
         assert isinstance(frame, pl.DataFrame)
         yield frame
+
+
+def _telling(batch: Any) -> pa.Table:
+    """A batch whose columns have names of their own, with intervals and bytes, which few formats know, as text."""
+    import pyarrow as pa
+
+    names: list[str] = []
+    arrays = []
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        number, own = 1, name
+        while own in names:
+            number, own = number + 1, f"{name}_{number}"
+        names.append(own)
+        if pa.types.is_interval(column.type):
+            column = pa.array([None if each is None else interval(each) for each in column.to_pylist()], pa.string())
+        elif pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+            column = pa.array([None if each is None else each.hex() for each in column.to_pylist()], pa.string())
+        arrays.append(column)
+    return pa.table(arrays, names=names)
+
+
+def interval(value: Any) -> str:
+    """An interval of months, days and nanoseconds, such as ``1 day 00:15:47.5``."""
+    seconds, nanoseconds = divmod(abs(value.nanoseconds), 1_000_000_000)
+    clock = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+    if nanoseconds:
+        clock += f".{nanoseconds:09d}".rstrip("0")
+    parts = [
+        f"{count} {noun}{'' if abs(count) == 1 else 's'}"
+        for count, noun in ((value.months, "month"), (value.days, "day"))
+        if count
+    ]
+    return " ".join([*parts, f"-{clock}" if value.nanoseconds < 0 else clock])
+
+
+def _json_default(value: Any) -> Any:
+    """What JSON has no form for: decimals as numbers, the rest as text."""
+    if isinstance(value, decimal.Decimal):
+        whole = value == value.to_integral_value() and abs(value) < 2**63
+        return int(value) if whole else float(value)
+    return str(value)
 
 
 def _write_text(batches: Iterable[Any], file: IO[bytes], width: int) -> None:
@@ -86,16 +129,11 @@ def _write_text(batches: Iterable[Any], file: IO[bytes], width: int) -> None:
 def _write_parquet(batches: Any, file: IO[bytes]) -> None:
     import pyarrow.parquet as pq
 
-    tables = iter(_with_empty(batches))
+    tables = map(_telling, _with_empty(batches))
     first = next(tables)
     with pq.ParquetWriter(file, first.schema, compression="zstd") as writer:
-        for table in (first, *tables) if isinstance(batches, list) else _chain(first, tables):
+        for table in itertools.chain([first], tables):
             writer.write(table)
-
-
-def _chain(first: Any, rest: Iterable[Any]) -> Iterable[Any]:
-    yield first
-    yield from rest
 
 
 def _with_empty(batches: Any) -> Iterable[Any]:
@@ -111,9 +149,7 @@ def _with_empty(batches: Any) -> Iterable[Any]:
 def _write_rows(batches: Any, form: str, file: IO[bytes]) -> None:
     import orjson
 
-    before = False
-    if form == "json":
-        file.write(b"[")
+    before = opened = False
     for frame in _frames(_with_empty(batches)):
         if form == "csv":
             file.write(
@@ -121,9 +157,12 @@ def _write_rows(batches: Any, form: str, file: IO[bytes]) -> None:
             )
             before = True
             continue
+        if not opened:  # only now, when there is something to write
+            file.write(b"[")
+            opened = True
         for row in frame.iter_rows(named=True):
             file.write(b",\n" if before else b"\n")
-            file.write(orjson.dumps(row, option=orjson.OPT_UTC_Z, default=str))
+            file.write(orjson.dumps(row, option=orjson.OPT_UTC_Z, default=_json_default))
             before = True
     if form == "json":
         file.write(b"\n]\n")
@@ -136,7 +175,7 @@ def _flat(frame: pl.DataFrame) -> pl.DataFrame:
 
     def text(value: Any) -> str:
         plain = value.to_list() if isinstance(value, pl.Series) else value
-        return orjson.dumps(plain, option=orjson.OPT_UTC_Z, default=str).decode()
+        return orjson.dumps(plain, option=orjson.OPT_UTC_Z, default=_json_default).decode()
 
     nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
     return frame.with_columns(pl.col(name).map_elements(text, return_dtype=pl.String) for name in nested)
@@ -149,6 +188,8 @@ def _cell(value: Any) -> str:
         return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.4e}"
     if isinstance(value, dt.datetime):
         return value.isoformat(sep=" ").replace("+00:00", "Z")
+    if isinstance(value, str):
+        return value.replace("\n", " ")
     if isinstance(value, list):
         text = f"[{', '.join(_cell(each) for each in value[:4])}{', …' if len(value) > 4 else ''}]"
         return text if len(text) <= _LIST_WIDTH else f"[{len(value)} values]"
