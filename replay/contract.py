@@ -9,7 +9,7 @@ import operator
 import re
 from typing import Final
 
-from replay.errors import BarUnavailable, InvalidMetric, InvalidMinutes, InvalidMode, InvalidTier
+from replay.errors import BarUnavailable, InvalidMetric, InvalidMinutes, InvalidMode, InvalidSymbol, InvalidTier
 
 METRICS: Final = ("gex", "dex", "vex", "chex", "oi", "signed_flow")
 FLOW_METRICS: Final = frozenset({"signed_flow"})
@@ -34,11 +34,13 @@ _SYMBOL = re.compile(r"[A-Z][A-Z0-9.\-]{0,14}", re.ASCII)
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
 
-def normalise_symbol(symbol: str) -> str:
+def normalise_symbol(symbol: object) -> str:
     """The symbol trimmed and upper-cased, as the contract echoes it; only ASCII letters have an upper case here.
 
     What is no Unicode text becomes ``?``.
     """
+    if not isinstance(symbol, str):
+        raise InvalidSymbol(f"symbol {symbol!r} is a {type(symbol).__name__}, not text such as 'SPY'")
     text = symbol.strip().encode("utf-8", "replace").decode("utf-8")
     return "".join(letter.upper() if letter.isascii() else letter for letter in text)
 

@@ -3,6 +3,7 @@
     ReplayError                 code            HTTP  meaning
     ├── RequestError                             400  a request that the contract refuses
     │   ├── BarUnavailable      bar_unavailable  400  bar is not 1m
+    │   ├── InvalidSymbol       invalid_symbol   400  a symbol that is no text
     │   ├── InvalidMetric       invalid_metric   400
     │   ├── InvalidMode         invalid_mode     400
     │   ├── InvalidMinutes      invalid_minutes  400  minutes is no integer
@@ -51,6 +52,12 @@ class BarUnavailable(RequestError):
     """``bar`` is anything other than ``1m``."""
 
     code = "bar_unavailable"
+
+
+class InvalidSymbol(RequestError):
+    """``symbol`` is no text; a text that is no symbol merely matches no data."""
+
+    code = "invalid_symbol"
 
 
 class InvalidMetric(RequestError):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -27,9 +26,6 @@ from replay.storage.files import (
     partitions,
 )
 from replay.storage.soundness import clocks_of, floats_of, row_faults
-
-ROWS_SHOWN: Final = 3
-"""Rows named for one kind of fault in one file; the number of the others is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +66,7 @@ def verify_lake(store: FileStore, *, symbol: str | None = None, fix: bool = Fals
     Faults and notes as they are found, then one summary.
     """
     files = rows = 0
+    yield from _strays(store)
     for partition in partitions(store, symbol=symbol):
         if find_session(partition.date) is None:
             yield Finding("fault", "the exchange had no session on that date", partition.folder)
@@ -81,15 +78,29 @@ def verify_lake(store: FileStore, *, symbol: str | None = None, fix: bool = Fals
     yield Finding("summary", f"{files} files, {rows} rows")
 
 
+def _strays(store: FileStore) -> Iterator[Finding]:
+    """Notes on folders that no partition lies in, so that nothing in them is ever read."""
+    read = {partition.folder for partition in partitions(store)}
+    known = {folder.rsplit("/", depth)[0] for folder in read for depth in (1, 2)} | read
+    for tier in store.folders(""):
+        below = [f"{tier}/{symbol}" for symbol in store.folders(tier)]
+        for folder in (tier, *below, *(f"{symbol}/{date}" for symbol in below for date in store.folders(symbol))):
+            if folder not in known:
+                yield Finding("note", "is no tier, symbol or date of a lake; nothing in it is read", folder)
+
+
 def _names(store: FileStore, partition: Partition, *, fix: bool) -> Iterator[Finding]:
     """Notes on names that are not this engine's own."""
     leftovers = []
+    readable = {file.name for file in store.files(partition)}
     for name in store.names(partition):
         path = f"{partition.folder}/{name}"
         if is_leftover(name):
             leftovers.append(name)
         elif not is_data(name):
             yield Finding("note", "is no snapshot file and is not read", path)
+        elif name not in readable:
+            yield Finding("fault", "is no file that can be read", path)
         elif not is_content_name(name):
             yield Finding("note", "written by another program; it is read like the others", path)
     if leftovers and fix:
@@ -193,9 +204,6 @@ def _content(spot: np.float64, lists: Sequence[Ragged], row: int) -> bytes:
 
 
 def _each(wrong: Bools, message: str, first: int) -> Iterator[Finding]:
-    """A fault for each of the first rows that are wrong, and one for the number of the others."""
-    at = np.flatnonzero(wrong)
-    for i in at[:ROWS_SHOWN]:
-        yield Finding("fault", message, row=first + int(i))
-    if len(at) > ROWS_SHOWN:
-        yield Finding("fault", f"{message}, as in {len(at) - ROWS_SHOWN} more rows up to this", row=first + int(at[-1]))
+    """A fault for each row that is wrong."""
+    for i in np.flatnonzero(wrong).tolist():
+        yield Finding("fault", message, row=first + i)

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -203,6 +204,22 @@ def test_sessions_in_all_formats(lake: str) -> None:
     empty = run("sessions", "QQQ", "--lake", lake, "--format", "json")
     assert (json.loads(empty.stdout), empty.exit_code) == ([], 0)
     assert "the lake holds SPY" in empty.stderr
+
+
+def test_a_session_that_cannot_be_read_hides_no_other(lake: str, tmp_path: pathlib.Path) -> None:
+    shutil.copytree(lake, tmp_path / "lake")
+    broken = tmp_path / "lake" / "tier=raw" / "symbol=SPY" / "date=2026-07-23"
+    broken.mkdir()
+    (broken / "a.parquet").write_bytes(b"PAR1")
+    done = run("sessions", "--lake", str(tmp_path / "lake"), "--format", "json")
+    assert [(row["date"], row["snapshots"], row["fault"] is None) for row in json.loads(done.stdout)] == [
+        ("2026-07-23", 0, False),
+        ("2026-07-24", 2, True),
+    ]
+    assert "note: SPY 2026-07-23 cannot be read: " in done.stderr
+    table = run("sessions", "--lake", str(tmp_path / "lake"), "--format", "table").stdout
+    assert "cannot be read" in table
+    assert "10:00-10:05" in table
 
 
 def test_ingest_counts_and_verify_is_clean(tmp_path: pathlib.Path) -> None:

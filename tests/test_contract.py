@@ -876,3 +876,17 @@ def test_resample_shows_only_strikes_of_the_rows_it_shows(
     coarse = lake_of(root, rows).heatmap("SPY", "2026-07-24T10:02", metric=metric).resample("5m")
     assert coarse.strikes.tolist() == strikes
     assert coarse.values.shape == (1, len(strikes))
+
+
+def test_misuse_from_python_is_an_error_of_the_tree(plain: replay.Lake, root: pathlib.Path) -> None:
+    for symbol in (None, 5, b"SPY"):
+        with pytest.raises(RequestError, match="invalid_symbol"):
+            plain.heatmap(symbol, "2026-07-24")  # type: ignore[arg-type]  # what is refused
+        with pytest.raises(RequestError, match="invalid_symbol"):
+            plain.levels(symbol, "2026-07-24")  # type: ignore[arg-type]  # what is refused
+    lake = lake_of(root, [row(at("10:00"), [600.0], gex=[1.0])])
+    with pytest.raises(replay.ReplayError, match="threads"):
+        replay.open_lake(lake.path, threads=0)
+    lake.close()
+    with pytest.raises(replay.ReplayError, match="closed"):
+        lake.heatmap("SPY", "2026-07-24T10:00")

@@ -116,11 +116,30 @@ def test_the_writer_sorts_what_is_out_of_order(tmp_path: pathlib.Path) -> None:
     assert findings(tmp_path / "lake") == []
 
 
-def test_many_faults_of_one_kind_are_counted(lake: pathlib.Path, add: Callable[..., str]) -> None:
+def test_every_row_that_is_wrong_is_named(lake: pathlib.Path, add: Callable[..., str]) -> None:
     ts = [LATER + dt.timedelta(seconds=i) for i in range(300)]
     add(table(300, ts=ts, recorded_at=[each - dt.timedelta(seconds=1) for each in ts]))
-    rows = [each.row for each in findings(lake)]
-    assert rows == [0, 1, 2, 199, 200, 201, 202, 299], "the first three and the last of each group"
+    assert [each.row for each in findings(lake)] == list(range(300))
+
+
+def test_what_is_never_read_is_said(lake: pathlib.Path) -> None:
+    for folder in (
+        "tier=5m/symbol=SPY/date=2026-07-24",
+        "tier=raw/symbol=spy/date=2026-07-24",
+        "tier=raw/symbol=SPY/date=20260724",
+    ):
+        (lake / folder).mkdir(parents=True)
+    (lake / SPY.folder / "gone.parquet").symlink_to(lake / "nowhere")
+    (lake / SPY.folder / "folder.parquet").mkdir()
+    found = findings(lake)
+    assert [each.path for each in found if each.kind == "fault"] == [
+        f"{SPY.folder}/folder.parquet",
+        f"{SPY.folder}/gone.parquet",
+    ]
+    assert [each.path for each in found if each.kind == "note"] == [
+        "tier=5m", "tier=5m/symbol=SPY", "tier=5m/symbol=SPY/date=2026-07-24",
+        "tier=raw/symbol=spy", "tier=raw/symbol=SPY/date=20260724", "tier=raw/symbol=spy/date=2026-07-24",
+    ]  # fmt: skip
 
 
 def test_a_contradiction_names_both_rows(lake: pathlib.Path, add: Callable[..., str]) -> None:

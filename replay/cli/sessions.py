@@ -40,6 +40,8 @@ def sessions(symbol: str | None, lake_path: str, form: str | None, out_path: pat
     chosen = output.choose_format(form, out_path, FORMATS, "csv")
     data = session_table(held).encode() if chosen == "table" else tables.frame_bytes(held, chosen)
     output.emit(data, out_path)
+    for row in held.filter(held["fault"].is_not_null()).iter_rows(named=True):
+        click.echo(f"note: {row['symbol']} {row['date']} cannot be read: {row['fault']}", err=True)
     if held.is_empty():
         click.echo(
             f"note: no session of {symbol or 'any symbol'}; the lake holds {', '.join(symbols) or 'nothing'}",
@@ -54,6 +56,7 @@ def session_table(held: pl.DataFrame) -> str:
     header = ("symbol", "date", "tier", "snaps", "New York", "every", "lag", "strikes", "rev", "gap")
     rows = [_row(row) for row in held.iter_rows(named=True)]
     text = text_table(header, rows, [False, False, False, True, False, True, True, True, True, True])
+    held = held.filter(held["fault"].is_null())
     for name in ("columns", "conventions"):
         for value, group in held.group_by(name, maintain_order=True):
             days = "all sessions" if len(group) == len(held) else f"{len(group)} of {len(held)} sessions"
@@ -64,6 +67,8 @@ def session_table(held: pl.DataFrame) -> str:
 def _row(row: dict[str, Any]) -> tuple[str, ...]:
     from replay.sessions import NEW_YORK
 
+    if row["fault"]:
+        return (row["symbol"], str(row["date"]), row["tiers"], "cannot be read", *[""] * 6)
     hours = "-".join(row[end].astimezone(NEW_YORK).strftime("%H:%M") for end in ("first", "last"))
     return (
         row["symbol"],

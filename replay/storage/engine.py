@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from replay import queries
-from replay.errors import LakeError, QueryError, UnreadableFile
+from replay.errors import InputError, LakeError, QueryError, UnreadableFile
 from replay.storage.files import FileStore, partitions
 
 _BATCH_ROWS: Final = 10_000
@@ -36,6 +36,8 @@ class Engine:
     """
 
     def __init__(self, store: FileStore, threads: int = 1) -> None:
+        if threads < 1:
+            raise InputError(f"threads is {threads}; it must be 1 or more")
         self._connection = duckdb.connect(config={"threads": threads})
         for setting in _SETTINGS:
             self._connection.execute(setting)

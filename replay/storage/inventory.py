@@ -12,6 +12,7 @@ import numpy as np
 
 from replay import schema
 from replay.contract import is_symbol
+from replay.errors import LakeError
 from replay.sessions import LATEST, SECOND, find_session, from_us, to_us
 from replay.storage.columns import Footer
 from replay.storage.files import FileStore, Partition, partitions
@@ -27,7 +28,8 @@ class Holding:
 
     ``snapshots`` counts instants, ``legacy`` those without strikes, ``revisions`` the stored rows that correct an
     earlier one; ``cadence``, ``lag`` and ``longest_gap`` are seconds, the last between open and close; ``strikes``
-    counts the distinct ones; ``columns`` are those of which anything is stored.
+    counts the distinct ones; ``columns`` are those of which anything is stored. ``fault`` says what keeps the session
+    from being read; all else is empty then.
     """
 
     symbol: str
@@ -47,6 +49,7 @@ class Holding:
     files: int
     columns: str
     conventions: str
+    fault: str | None = None
 
 
 def symbols(store: FileStore) -> list[str]:
@@ -64,10 +67,22 @@ def dates(store: FileStore, symbol: str) -> list[dt.date]:
 def take(store: FileStore, reader: Reader, symbol: str | None = None) -> Iterator[Holding]:
     """Every session by symbol and date; a session without a row left is passed over."""
     for _, group in groupby(partitions(store, symbol=symbol), key=lambda p: (p.symbol, p.date)):
-        timelines = [(p, reader.timeline(p)) for p in group]
-        held = [(p, timeline) for p, timeline in timelines if len(timeline.ts)]
-        if held:
-            yield _holding(reader, held[0][1], [p.tier for p, _ in held])
+        tiers = list(group)
+        try:
+            held = [(p, timeline) for p in tiers if len((timeline := reader.timeline(p)).ts)]
+            if held:
+                yield _holding(reader, held[0][1], [p.tier for p, _ in held])
+        except LakeError as error:
+            yield _unreadable(tiers, error)
+
+
+def _unreadable(tiers: list[Partition], error: LakeError) -> Holding:
+    """A session that cannot be read: what there is of it, and why."""
+    return Holding(
+        symbol=tiers[0].symbol, date=tiers[0].date, tiers=" ".join(p.tier for p in tiers), snapshots=0, legacy=0,
+        first=None, last=None, cadence=None, lag=0.0, longest_gap=0.0, strikes=0, lowest=None, highest=None,
+        revisions=0, files=0, columns="", conventions="", fault=error.message,
+    )  # fmt: skip
 
 
 def _holding(reader: Reader, timeline: Timeline, tiers: list[str]) -> Holding:

@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 import numpy as np
 
 from replay.contract import TIERS
-from replay.errors import UnreadableFile
+from replay.errors import LakeError, UnreadableFile
 from replay.ragged import Ints, Ragged, concatenate
 from replay.snapshots import Clocks, Snapshots, no_clocks, no_snapshots
 from replay.storage.columns import CACHE_BYTES, ColumnCache, Footer, Kept
@@ -69,10 +69,12 @@ class Reader:
         self._columns = ColumnCache(store, cache_bytes)
         self._timelines: OrderedDict[Partition, Timeline] = OrderedDict()
         self._lock = threading.Lock()
+        self._closed = False
         self._statements = ThreadPoolExecutor(_STATEMENTS, thread_name_prefix="replay-sql")
 
     def close(self) -> None:
         """Let the threads go."""
+        self._closed = True
         self._statements.shutdown()
 
     def visible(
@@ -194,6 +196,8 @@ class Reader:
         if not files:
             none = np.empty(0, np.int64)
             return Timeline(partition, files, none, none, none, none, none), none
+        if self._closed:
+            raise LakeError("the lake was closed; open it again")
         running = self._statements.submit(
             self._engine.arrays,
             "timeline",
