@@ -306,7 +306,7 @@ def ratios(medians: dict[str, float]) -> list[tuple[str, float, str]]:
     return [
         ("cold, full session / bare", cold / bare, "<= 2.5, aim 2.0"),
         ("cold, 60 minutes / bare full", medians["cold, 60 minutes"] / bare, "<= 1.2"),
-        ("second request / bare", medians["second request"] / bare, "decodes once more, to keep it"),
+        ("second request / bare", medians["second request"] / bare, "<= 0.5"),
         ("warm, full session / bare", medians["warm, full session"] / bare, "<= 0.5"),
         ("cold to JSON / cold", medians["cold, full session, to JSON"] / cold, "<= 2.0"),
         ("polars on long rows / cold", medians["polars on long rows"] / beside, ">= 2"),

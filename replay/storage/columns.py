@@ -20,7 +20,6 @@ from replay.ragged import Floats, Ints, Ragged, from_arrow, nulls
 from replay.storage.files import FileStore, StoredFile
 
 CACHE_BYTES: Final = 256 * 2**20
-_SEEN: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +105,7 @@ def read_footer(store: FileStore, file: StoredFile) -> Footer:
 class ColumnCache:
     """Decoded columns of files by (path, identity), the least recently used dropped first.
 
-    A file that changed has another identity, so what was kept of it is never used again. What is decoded of a file
-    for the first time is handed out and not kept: keeping costs fresh memory, measured at as much as the decode
-    itself, which a scan over many sessions would pay for nothing. From the second time on it is kept. Safe for threads.
+    A file that changed has another identity, so what was kept of it is never used again. Safe for threads.
     """
 
     def __init__(self, store: FileStore, limit: int = CACHE_BYTES) -> None:
@@ -116,7 +113,6 @@ class ColumnCache:
         self._limit = limit
         self._kept: OrderedDict[tuple[str, tuple[int | str, ...], str], Kept] = OrderedDict()
         self._footers: OrderedDict[tuple[str, tuple[int | str, ...]], Footer] = OrderedDict()
-        self._seen: OrderedDict[tuple[str, tuple[int | str, ...]], None] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
@@ -167,15 +163,12 @@ class ColumnCache:
         held: dict[str, Kept] = {}
         absent: list[str] = []
         with self._lock:
-            again = self._note(file)
             for name in names:
                 key = (file.path, file.identity, name)
                 kept = self._kept.get(key, ahead.get(name))
                 if kept is None:
                     absent.append(name)
                     continue
-                if key in self._kept:
-                    self._kept.move_to_end(key)
                 if kept.first <= footer.group_starts[first] and footer.group_starts[last] <= kept.last:
                     held[name] = kept
                 else:  # decode anew over both spans, so that what is kept stays in one piece
@@ -183,10 +176,8 @@ class ColumnCache:
                     first = min(first, int(np.searchsorted(footer.group_starts, kept.first)))
                     last = max(last, int(np.searchsorted(footer.group_starts, kept.last)))
         if absent:
-            decoded = self._decode(file, footer, first, last, absent)
-            held |= decoded
-            if again:
-                self._keep(file, decoded)
+            held |= self._decode(file, footer, first, last, absent)
+        self._keep(file, held)
         spot, lists = np.empty(0), {}
         for name in names:
             data, own = held[name].data, rows - held[name].first
@@ -210,17 +201,7 @@ class ColumnCache:
             made[name] = Kept(start, stop, decoded.get(name, empty))
         return made
 
-    def _note(self, file: StoredFile) -> bool:
-        """Whether the file was asked for before; from now on it was."""
-        key = (file.path, file.identity)
-        again = key in self._seen
-        self._seen[key] = None
-        self._seen.move_to_end(key)
-        while len(self._seen) > _SEEN:
-            self._seen.popitem(last=False)
-        return again
-
-    def _keep(self, file: StoredFile, made: dict[str, Kept]) -> None:
+    def _keep(self, file: StoredFile, made: Mapping[str, Kept]) -> None:
         with self._lock:
             for name, kept in made.items():
                 key = (file.path, file.identity, name)
