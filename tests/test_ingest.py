@@ -134,6 +134,14 @@ def test_a_contradiction_of_the_lake_is_refused(tmp_path: pathlib.Path, ingest: 
     assert files_of(tmp_path / "lake") == before
 
 
+def test_a_revision_that_brings_less_than_it_replaces_is_counted(ingest: Ingest) -> None:
+    whole = [row for strike in (739.0, 740.0, 741.0) for row in chains.pair(strike=strike)]
+    part = chains.pair(strike=740.0, fetched="2026-07-24 12:00:00")
+    again = [row | {"fetched_at_et": "2026-07-24 13:00:00"} for row in whole]
+    other = chains.pair(strike=740.0, ts="2026-07-24T10:05:00", fetched="2026-07-24 12:00:00")
+    assert ingest([*whole, *part, *again, *other]).count.shrunk == 1
+
+
 REJECTS = [
     ({"quote_ts": "soon"}, "has a ts that cannot be read"),
     ({"quote_ts": "24-07-2026 10:00"}, "has a ts that cannot be read"),

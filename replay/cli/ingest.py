@@ -104,6 +104,10 @@ def summary(report: IngestReport) -> str:
     notes = [
         (count.repeated, "repeated rows fell together"),
         (count.contradicting, "contradicting rows: the last of each instant, strike and right is kept"),
+        (
+            count.shrunk,
+            "revisions list fewer strikes than the one they replace, which counts for the whole chain",
+        ),
         (count.spot_differs, "snapshots whose rows disagree on spot: the last row's is kept"),
     ]
     lines += [f"  {number:,} {text}" for number, text in notes if number]

@@ -29,10 +29,10 @@ def terminal_width() -> int:
 
 
 def terminal_height() -> int | None:
-    """Lines of the terminal, ``None`` where there is none."""
+    """Lines that fit above the terminal's prompt, ``None`` where there is no terminal."""
     import shutil
 
-    return shutil.get_terminal_size((80, 24)).lines if on_terminal() else None
+    return shutil.get_terminal_size((80, 24)).lines - 1 if on_terminal() else None
 
 
 def use_colour() -> bool:

@@ -27,6 +27,7 @@ class ChainCount:
     options: int = 0
     repeated: int = 0  # the same in every field as another row
     contradicting: int = 0  # another row of the same instant, strike and right, of which the last is kept
+    shrunk: int = 0  # revisions with fewer strikes than the one of the same instant before them
     spot_differs: int = 0  # snapshots whose rows do not agree on spot; the last row's is kept
     vols: Counter[str] = field(default_factory=Counter)
 
@@ -52,6 +53,7 @@ def snapshots_of(rows: pl.DataFrame, session: Session, count: ChainCount) -> pa.
         ask=numbers["ask"],
     )
     count.options += len(kept)
+    count.shrunk += _shrunk(kept)
     for origin in VolOrigin:
         count.vols[origin.name.lower()] += int((risk.origin == origin).sum())
     known = {name for name in _SIDES if rows[name].is_not_null().any()} | {"iv"}
@@ -72,6 +74,12 @@ def _collapse(rows: pl.DataFrame, count: ChainCount) -> pl.DataFrame:
     )
     count.spot_differs += int(spots["differs"].sum())
     return kept.join(spots, on=snapshot, how="left").sort(_KEY)
+
+
+def _shrunk(kept: pl.DataFrame) -> int:
+    """How many snapshots list fewer strikes than the earlier revision that they replace."""
+    sizes = kept.group_by("ts", "recorded_at").agg(pl.col("strike").n_unique()).sort("ts", "recorded_at")
+    return int((sizes["strike"] < sizes.select(pl.col("strike").shift(1).over("ts")).to_series()).sum())
 
 
 def _floats(column: pl.Series) -> Floats:
