@@ -144,6 +144,3 @@ def frame(holdings: Iterator[Holding]) -> pl.DataFrame:
     }
     columns = {field.name: types[str(field.type).removesuffix(" | None")] for field in fields(Holding)}
     return pl.DataFrame([asdict(holding) for holding in holdings], schema=columns)
-
-
-__all__ = ["Holding", "Partition", "dates", "frame", "symbols", "take"]
