@@ -10,11 +10,19 @@
     │   ├── InvalidTime         invalid_time     400  a time that cannot be read or does not exist
     │   ├── InvalidTier         invalid_tier     400
     │   ├── InvalidResample     invalid_resample 400
+    │   ├── InvalidDuration     invalid_duration 400  a step, latency or length of time that cannot be read
+    │   ├── InvalidGapPolicy    invalid_gaps     400  a gap policy that is none
+    │   ├── UnknownStrategy     unknown_strategy 400  a strategy that cannot be found or loaded
+    │   ├── InvalidParameter    invalid_parameter 400 a strategy's parameter with a wrong name, type or value
+    │   ├── InvalidRun          invalid_run      400  a run that cannot be started, or not be gone on with
+    │   ├── InvalidRecord       invalid_record   400  a value that a strategy cannot record
     │   └── NoStrikeData        no_strike_data_for_window  400  samples, but none per strike
     ├── LakeError                                503  the stored data cannot serve
     │   ├── NoLake              no_lake          503  there is no lake at that path
     │   ├── UnreadableFile      unreadable_file  503  a file or row that cannot be read right
     │   └── ConflictingRow      conflicting_row  503  a row that contradicts a stored one
+    ├── GapFound                gap_found        503  a gap, where the policy is to stop at one
+    ├── StrategyFailed          strategy_failed  500  a strategy's own error, with its session and minute
     ├── InputError              invalid_input    400  a file to ingest that cannot be used
     ├── QueryError              invalid_query    400  SQL that the lake will not run
     ├── CannotWrite             cannot_write     500  a file, folder or pipe that refuses what is written
@@ -25,6 +33,9 @@ is meant and what would be right.
 """
 
 from __future__ import annotations
+
+import datetime as dt
+from typing import Any
 
 
 class ReplayError(Exception):
@@ -96,6 +107,42 @@ class InvalidResample(RequestError):
     code = "invalid_resample"
 
 
+class InvalidDuration(RequestError):
+    """A length of time that cannot be read, or that is too short or too long for its purpose."""
+
+    code = "invalid_duration"
+
+
+class InvalidGapPolicy(RequestError):
+    """A gap policy other than ``strict``, ``mask`` and ``carry:LENGTH``."""
+
+    code = "invalid_gaps"
+
+
+class UnknownStrategy(RequestError):
+    """A strategy that is not there, or whose file or module cannot be loaded."""
+
+    code = "unknown_strategy"
+
+
+class InvalidParameter(RequestError):
+    """A parameter that a strategy does not have, or a value that is not of its type."""
+
+    code = "invalid_parameter"
+
+
+class InvalidRun(RequestError):
+    """A run that cannot be started as asked, or not be gone on with."""
+
+    code = "invalid_run"
+
+
+class InvalidRecord(RequestError):
+    """A value that cannot be recorded, or not beside what was recorded under its name before."""
+
+    code = "invalid_record"
+
+
 class NoStrikeData(RequestError):
     """The window holds samples, but all are legacy rows without per-strike data."""
 
@@ -132,6 +179,35 @@ class ConflictingRow(LakeError):
     """A row to write differs from a stored row of the same symbol, tier, ts and recorded_at."""
 
     code = "conflicting_row"
+
+
+class GapFound(ReplayError):
+    """A stretch without data met by a run whose policy is to stop there; ``start`` and ``end`` are aware datetimes."""
+
+    code = "gap_found"
+    http_status = 503
+
+    def __init__(self, message: str, *, symbol: str, start: dt.datetime, end: dt.datetime) -> None:
+        super().__init__(message)
+        self.symbol = symbol
+        self.start = start
+        self.end = end
+
+
+class StrategyFailed(ReplayError):
+    """A strategy's own error; ``session`` and ``at`` say when, ``traceback`` is the strategy's part of it as text.
+
+    ``result`` holds what the run recorded until then.
+    """
+
+    code = "strategy_failed"
+
+    def __init__(self, message: str, *, session: dt.date, at: dt.datetime, traceback: str) -> None:
+        super().__init__(message)
+        self.session = session
+        self.at = at
+        self.traceback = traceback
+        self.result: Any = None
 
 
 class InputError(ReplayError):

@@ -227,7 +227,7 @@ def build(
         strike = rows.lists["strike"]
         grid, matrices = align(strike, [rows.lists[name] for name in columns_of(metric)])
         listed = _listed(strike, bucket, metric)
-        levels = _last_or_sum(metric, bucket, _combine(metric, [_finite(matrix) for matrix in matrices]))
+        levels = _last_or_sum(metric, bucket, combine(metric, [_finite(matrix) for matrix in matrices]))
     return Heatmap(
         symbol, underlying, expiration, metric, mode, BAR, as_of, known_at, tier_used,
         grid, minutes, spot, levels + 0.0, gaps, tier, listed,
@@ -255,7 +255,8 @@ def _finite(matrix: Floats) -> Floats:
     return np.where(infinite, np.nan, matrix) if infinite.any() else matrix
 
 
-def _combine(metric: str, matrices: list[Floats]) -> Floats:
+def combine(metric: str, matrices: list[Floats]) -> Floats:
+    """A metric from the columns that :func:`columns_of` names, all of one shape."""
     if metric != "oi":
         return matrices[0]
     calls, puts, total = matrices

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import os
 from collections.abc import Sequence
 from types import TracebackType
@@ -26,8 +27,9 @@ from replay.snapshots import Clocks, Snapshots, no_clocks, no_snapshots, to_pola
 from replay.storage import inventory
 from replay.storage.columns import CACHE_BYTES
 from replay.storage.engine import Engine
-from replay.storage.files import open_files, require_lake
+from replay.storage.files import Partition, StoredFile, fingerprint, open_files, require_lake
 from replay.storage.reader import NEWEST, Reader
+from replay.tape import Tape, Track
 
 if TYPE_CHECKING:
     import polars as pl
@@ -159,7 +161,7 @@ class Lake:
             as_of=moment,
             known_at=known,
             tier_used=clocks.tier,
-            gaps=_gaps(clocks, date, moment, since) if gaps else (),
+            gaps=clocks.gaps_in_window(find_session(date), moment, since) if gaps else (),
             tier=tier,
         )
 
@@ -205,6 +207,38 @@ class Lake:
         window, clocks = self._visible(name, day, moment, known, schema.VALUES, None, tier)
         return to_polars(window, tier=clocks.tier, symbol=name, expiration=day)
 
+    def tape(self, symbol: str, date: str | dt.date, tier: str | None = None, columns: Sequence[str] = ()) -> Tape:
+        """One session to replay: ``for tick in lake.tape("SPY", "2026-07-24").ticks(step="1m")``.
+
+        Parameters
+        ----------
+        symbol
+            One that the lake lacks gives an empty tape.
+        date
+            The session's date.
+        tier
+            ``raw``, ``1m``, or ``None`` for the finest of which anything is visible.
+        columns
+            List columns to read at once; others are read when first asked for.
+
+        Raises
+        ------
+        InvalidTime
+            If the exchange has no session on that date.
+        """
+        name, day, tier = contract.normalise_symbol(symbol), parse_date(date), contract.check_tier(tier)
+        session = find_session(day)
+        if session is None:
+            raise InvalidTime(f"date {day} is no session of the exchange")
+        partitions = [Partition(each, name, day) for each in (contract.TIERS if tier is None else (tier,))]
+        tracks: list[Track] = []
+        files: list[tuple[Partition, StoredFile]] = []
+        for partition in partitions if contract.is_symbol(name) else ():
+            timeline, rows = self._reader.session(partition, columns)
+            tracks.append(Track(timeline, rows, functools.partial(self._reader.further, timeline)))
+            files += [(partition, file) for file in timeline.files]
+        return Tape(name, session, tracks, tier, lambda: fingerprint(self._store, files))
+
     def sessions(self, symbol: str | None = None) -> pl.DataFrame:
         """What the lake holds, one row a symbol and date; columns as :class:`replay.storage.inventory.Holding`."""
         name = None if symbol is None else contract.normalise_symbol(symbol)
@@ -248,12 +282,3 @@ class Lake:
             return to_us(parse_moment(known_at, "known_at"))
         except InvalidTime as error:
             raise InvalidTime(f"{error.message}, or 'latest'") from None
-
-
-def _gaps(clocks: Clocks, date: dt.date, as_of: int, since: int) -> tuple[tuple[int, int], ...]:
-    """The session's gaps known at as_of that reach into the window."""
-    session = find_session(date)
-    if session is None:
-        return ()
-    until = min(as_of - clocks.median_lag(), to_us(session.close))
-    return tuple(gap for gap in clocks.gaps(to_us(session.open), until) if gap[1] > since)

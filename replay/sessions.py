@@ -10,11 +10,12 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import pathlib
+import re
 from dataclasses import dataclass
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from replay.errors import InvalidTime
+from replay.errors import InvalidDuration, InvalidTime
 
 NEW_YORK: Final = ZoneInfo("America/New_York")
 UTC: Final = dt.UTC
@@ -27,6 +28,8 @@ FLOOR_MINUTES: Final = 1.0
 LATEST: Final = 2**62
 """A known_at later than any recorded_at can be."""
 
+_DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(us|ms|s|m|h)", re.ASCII)
+_UNITS: Final = {"us": 1, "ms": 1_000, "s": SECOND, "m": MINUTE, "h": 60 * MINUTE}
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=UTC)
 _OPEN: Final = dt.time(9, 30)
 _CLOSE: Final = dt.time(16, 0)
@@ -181,6 +184,31 @@ def parse_date(value: str | dt.date, name: str = "date") -> dt.date:
     if isinstance(value, dt.datetime) or not isinstance(value, dt.date):
         raise InvalidTime(f"{name} {value!r} is not a date; write it like 2026-07-24")
     return value
+
+
+def parse_duration(value: str | dt.timedelta, name: str = "duration") -> int:
+    """A length of time in microseconds, from text such as ``30s``, ``1m``, ``1.5s``, ``250ms``, ``1h`` or a timedelta.
+
+    Raises :class:`~replay.errors.InvalidDuration` if it cannot be read, is negative or no whole microsecond.
+    """
+    if isinstance(value, dt.timedelta):
+        if value < dt.timedelta(0):
+            raise InvalidDuration(f"{name} {value} is negative")
+        return value // _US
+    found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise InvalidDuration(f"{name} {value!r} cannot be read; write it like 30s, 1m, 250ms or 1h")
+    whole, _, fraction = found[1].partition(".")
+    length, rest = divmod(int(whole + fraction) * _UNITS[found[2]], int("1" + "0" * len(fraction)))
+    if rest:
+        raise InvalidDuration(f"{name} {value!r} is no whole number of microseconds")
+    return length
+
+
+def duration_text(us: int) -> str:
+    """A length of time as :func:`parse_duration` reads it, in the largest unit that leaves no fraction."""
+    unit = next(unit for unit in ("h", "m", "s", "ms", "us") if us % _UNITS[unit] == 0)
+    return f"{us // _UNITS[unit]}{unit}" if us else "0s"
 
 
 def to_us(moment: dt.datetime) -> int:

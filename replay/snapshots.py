@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from replay.ragged import Bools, Floats, Ints, Ragged, nulls
+from replay.sessions import Session, to_us
 
 if TYPE_CHECKING:
     import polars as pl
@@ -54,6 +55,45 @@ class Clocks:
         edges = np.concatenate([[opens], inside, [until]])
         return [(int(edges[i]), int(edges[i + 1])) for i in np.flatnonzero(np.diff(edges) > 2 * step)]
 
+    def session_gaps(self, session: Session | None, as_of: int) -> list[tuple[int, int]]:
+        """The gaps of a session as known at a moment: up to the close, or the moment less the usual lag."""
+        if session is None:
+            return []
+        return self.gaps(to_us(session.open), min(as_of - self.median_lag(), to_us(session.close)))
+
+    def gaps_in_window(self, session: Session | None, as_of: int, since: int) -> tuple[tuple[int, int], ...]:
+        """The gaps of a session known at a moment that reach into the window which begins at ``since``."""
+        return tuple(gap for gap in self.session_gaps(session, as_of) if gap[1] > since)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """All stored rows of one session at one tier, by (ts, recorded_at): which of them is visible when.
+
+    ``ts``, ``recorded_at``, ``superseded_at`` (N,) are microseconds since the epoch, UTC; row ``i`` is visible where
+    ``ts <= as_of`` and ``recorded_at <= known_at < superseded_at``. It stands in file number ``file[i]``, whose
+    metadata give ``cadences[file[i]]``, microseconds or ``None``.
+    """
+
+    tier: str
+    ts: Ints
+    recorded_at: Ints
+    superseded_at: Ints
+    file: Ints
+    cadences: tuple[int | None, ...]
+
+    def visible(self, as_of: int, known_at: int) -> Ints:
+        """Positions of the rows visible at a moment, ascending by ts, one a ts."""
+        seen = (self.ts <= as_of) & (self.recorded_at <= known_at) & (known_at < self.superseded_at)
+        return np.flatnonzero(seen)
+
+    def clocks(self, positions: Ints) -> Clocks:
+        """The clocks of these rows; a file without one of them, or without a cadence, has no say in the cadence."""
+        cadences = {self.cadences[number] for number in np.unique(self.file[positions])} - {None}
+        ts = self.ts[positions]
+        first = self.recorded_at[np.searchsorted(self.ts, ts, side="left")]
+        return Clocks(self.tier, ts, self.recorded_at[positions], first, cadences.pop() if len(cadences) == 1 else None)
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshots:
@@ -90,6 +130,12 @@ def no_snapshots(columns: Sequence[str] = ()) -> Snapshots:
     """None at all, with these list columns."""
     none = np.empty(0, np.int64)
     return Snapshots(none, none, np.empty(0), {name: nulls(0) for name in ("strike", *columns)})
+
+
+def no_timeline(tier: str) -> Timeline:
+    """A timeline without rows."""
+    none = np.empty(0, np.int64)
+    return Timeline(tier, none, none, none, none, ())
 
 
 def no_clocks(tier: str) -> Clocks:

@@ -21,9 +21,9 @@ PACKAGE = ROOT / "replay"
 
 ORDER = (
     "errors", "contract", "schema", "sessions", "queries", "ragged", "snapshots", "storage", "exposure", "heatmap",
-    "levels", "lake", "ingest", "verify", "render", "cli",
+    "levels", "tables", "tape", "lake", "strategy", "records", "manifest", "engine", "audit", "ingest", "verify", "render", "cli",
 )  # fmt: skip
-NO_LAKE = ("heatmap", "levels", "render", "ragged", "snapshots", "exposure")
+NO_LAKE = ("heatmap", "levels", "tape", "tables", "render", "ragged", "snapshots", "exposure")
 HOMES = {
     "duckdb": {"storage/engine.py"},
     "click": {"cli/"},
@@ -31,7 +31,7 @@ HOMES = {
     "matplotlib": {"render/"},
     "pyvolr": {"exposure/"},
     "scipy": {"exposure/"},
-    "pyarrow": {"schema.py", "ragged.py", "storage/", "ingest/", "verify.py", "render/tables.py"},
+    "pyarrow": {"schema.py", "ragged.py", "storage/", "ingest/", "verify.py", "tables.py", "records.py"},
 }
 
 

@@ -96,7 +96,7 @@ def _show(lake: Lake, known_at: str | None) -> Levels:
 
 def _compared(then: Levels, since: Levels) -> str:
     """Levels side by side."""
-    from replay.render.tables import text_table
+    from replay.tables import text_table
 
     def text(value: float | None) -> str:
         return "none" if value is None else f"{value:,.2f}"

@@ -93,7 +93,7 @@ def render(lake: Lake, answer: Heatmap, form: str, *, pretty: bool = False) -> b
     if form == "json":
         return answer.to_json(pretty=pretty)
     if form in ("csv", "parquet"):
-        from replay.render import tables
+        from replay import tables
 
         return tables.frame_bytes(answer.to_polars(), form)
     levels = lake.levels_of(answer)

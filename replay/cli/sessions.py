@@ -31,8 +31,8 @@ def sessions(symbol: str | None, lake_path: str, form: str | None, out_path: pat
       replay sessions SPY --lake lake
       replay sessions --lake lake --format csv --out sessions.csv
     """
+    from replay import tables
     from replay.lake import open_lake
-    from replay.render import tables
 
     with open_lake(lake_path) as lake:
         held = lake.sessions(symbol)
@@ -51,7 +51,7 @@ def sessions(symbol: str | None, lake_path: str, form: str | None, out_path: pat
 
 def session_table(held: pl.DataFrame) -> str:
     """The sessions in 80 columns, and below them the columns and conventions they have in common."""
-    from replay.render.tables import text_table
+    from replay.tables import text_table
 
     header = ("symbol", "date", "tier", "snaps", "New York", "every", "lag", "strikes", "rev", "gap")
     rows = [_row(row) for row in held.iter_rows(named=True)]

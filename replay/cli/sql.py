@@ -28,8 +28,8 @@ def sql(statement: str, lake_path: str, form: str | None, out_path: pathlib.Path
     """
     from polars.exceptions import PolarsError
 
+    from replay import tables
     from replay.errors import QueryError
-    from replay.render import tables
     from replay.storage.engine import query_views
     from replay.storage.files import open_files, require_lake
 

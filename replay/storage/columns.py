@@ -151,11 +151,17 @@ class ColumnCache:
         return self._decode(file, footer, groups[0], groups[-1] + 1, names) if groups and not known else {}
 
     def fetch(
-        self, file: StoredFile, rows: Ints, names: Sequence[str], ahead: Mapping[str, Kept] = MappingProxyType({})
+        self,
+        file: StoredFile,
+        rows: Ints,
+        names: Sequence[str],
+        ahead: Mapping[str, Kept] = MappingProxyType({}),
+        *,
+        keep: bool = True,
     ) -> Decoded:
         """``spot`` and list columns of at least one row of a file; a column that it lacks is null.
 
-        What has been decoded ``ahead`` is used where it holds the rows.
+        What has been decoded ``ahead`` is used where it holds the rows. ``keep``: keep what is decoded for later.
         """
         footer = self.footer(file)
         groups = np.searchsorted(footer.group_starts, [rows.min(), rows.max()], side="right") - 1
@@ -177,7 +183,8 @@ class ColumnCache:
                     last = max(last, int(np.searchsorted(footer.group_starts, kept.last)))
         if absent:
             held |= self._decode(file, footer, first, last, absent)
-        self._keep(file, held)
+        if keep:
+            self._keep(file, held)
         spot, lists = np.empty(0), {}
         for name in names:
             data, own = held[name].data, rows - held[name].first

@@ -13,7 +13,7 @@ import pathlib
 import re
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -124,6 +124,15 @@ def partitions(store: FileStore, *, symbol: str | None = None, tier: str | None 
                     if name == f"date={date.isoformat()}":
                         found.append(Partition(each_tier, each_symbol, date))
     yield from sorted(found, key=lambda p: (p.symbol, p.date, TIERS.index(p.tier)))
+
+
+def fingerprint(store: FileStore, files: Iterable[tuple[Partition, StoredFile]]) -> dict[str, str]:
+    """Path below the lake -> SHA-256 of the content: of a file named by it, which `verify` checks, the name says it."""
+    found = {}
+    for partition, file in files:
+        name = file.name if is_content_name(file.name) else content_name(store.read(file.path))
+        found[f"{partition.folder}/{file.name}"] = name.removesuffix(SUFFIX)
+    return found
 
 
 def _escape(path: str) -> str:

@@ -16,7 +16,7 @@ from replay.errors import LakeError
 from replay.sessions import LATEST, SECOND, find_session, from_us, to_us
 from replay.storage.columns import Footer
 from replay.storage.files import FileStore, Partition, partitions
-from replay.storage.reader import Reader, Timeline
+from replay.storage.reader import Reader, StoredTimeline
 
 if TYPE_CHECKING:
     import polars as pl
@@ -85,10 +85,10 @@ def _unreadable(tiers: list[Partition], error: LakeError) -> Holding:
     )  # fmt: skip
 
 
-def _holding(reader: Reader, timeline: Timeline, tiers: list[str]) -> Holding:
+def _holding(reader: Reader, timeline: StoredTimeline, tiers: list[str]) -> Holding:
     partition = timeline.partition
     positions = timeline.visible(LATEST, LATEST)
-    clocks = reader.clocks(timeline, positions)
+    clocks = timeline.clocks(positions)
     strike = reader.snapshots(timeline, positions, ()).lists["strike"]
     grid = np.unique(np.concatenate([np.empty(0), *(strike.row(i) for i in range(len(strike)))]))
     session = find_session(partition.date)

@@ -20,7 +20,8 @@ import numpy as np
 from replay.contract import TIERS
 from replay.errors import LakeError, UnreadableFile
 from replay.ragged import Ints, Ragged, concatenate
-from replay.snapshots import Clocks, Snapshots, no_clocks, no_snapshots
+from replay.sessions import LATEST
+from replay.snapshots import Clocks, Snapshots, Timeline, no_clocks, no_snapshots
 from replay.storage.columns import CACHE_BYTES, ColumnCache, Footer, Kept
 from replay.storage.engine import Engine
 from replay.storage.files import FileStore, Partition, StoredFile
@@ -35,29 +36,15 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Timeline:
-    """All stored rows of one partition, by (ts, recorded_at, file, row): the answer of ``sql/timeline.sql``.
+class StoredTimeline(Timeline):
+    """A partition's timeline, by (ts, recorded_at, file, row): the answer of ``sql/timeline.sql``.
 
-    ``ts``, ``recorded_at``, ``superseded_at`` (N,) are microseconds since the epoch, UTC; row ``row[i]`` of
-    ``files[file[i]]`` is visible where ``ts <= as_of`` and ``recorded_at <= known_at < superseded_at``.
+    Row ``i`` is row ``row[i]`` of ``files[file[i]]``.
     """
 
     partition: Partition
     files: tuple[StoredFile, ...]
-    ts: Ints
-    recorded_at: Ints
-    superseded_at: Ints
-    file: Ints
     row: Ints
-
-    def visible(self, as_of: int, known_at: int) -> Ints:
-        """Positions of the rows visible at a moment, ascending by ts, one a ts."""
-        seen = (self.ts <= as_of) & (self.recorded_at <= known_at) & (known_at < self.superseded_at)
-        return np.flatnonzero(seen)
-
-    def first_recorded(self, positions: Ints) -> Ints:
-        """When anything was first known of each position's ts, microseconds."""
-        return self.recorded_at[np.searchsorted(self.ts, self.ts[positions], side="left")]
 
 
 class Reader:
@@ -67,7 +54,7 @@ class Reader:
         self._store = store
         self._engine = engine
         self._columns = ColumnCache(store, cache_bytes)
-        self._timelines: OrderedDict[Partition, Timeline] = OrderedDict()
+        self._timelines: OrderedDict[Partition, StoredTimeline] = OrderedDict()
         self._lock = threading.Lock()
         self._closed = False
         self._statements = ThreadPoolExecutor(_STATEMENTS, thread_name_prefix="replay-sql")
@@ -118,7 +105,7 @@ class Reader:
             wanted = positions[-1:]
             if since != NEWEST:
                 wanted = positions if since is None else positions[timeline.ts[positions] >= since]
-            return self._decode(timeline, wanted, columns, ahead), self.clocks(timeline, positions)
+            return self._decode(timeline, wanted, columns, ahead), timeline.clocks(positions)
 
         for each in TIERS if tier is None else (tier,):
             found = self._steadily(Partition(each, symbol, date), read)
@@ -126,24 +113,47 @@ class Reader:
                 return found
         return no_snapshots(columns), no_clocks(TIERS[0])
 
-    def timeline(self, partition: Partition) -> Timeline:
+    def timeline(self, partition: Partition) -> StoredTimeline:
         """Every stored row of a partition, visible or not."""
         return self._steadily(partition, lambda p: self._timeline(p, 0, 0)[0])
 
-    def footers(self, timeline: Timeline) -> list[Footer]:
+    def session(self, partition: Partition, columns: Sequence[str]) -> tuple[StoredTimeline, Snapshots]:
+        """Every stored row of a partition with these columns, of which nothing is kept for further requests."""
+
+        def read(partition: Partition) -> tuple[StoredTimeline, Snapshots]:
+            ahead: dict[str, dict[str, Kept]] = {}
+
+            def meanwhile(files: Sequence[StoredFile]) -> None:
+                names = _with_fixed(columns)
+                ahead.update({f.path: self._columns.ahead(f, -LATEST, LATEST, names) for f in files})
+
+            timeline, _ = self._timeline(partition, 0, 0, meanwhile)
+            return timeline, self._decode(timeline, np.arange(len(timeline.ts)), columns, ahead, keep=False)
+
+        return self._steadily(partition, read)
+
+    def further(self, timeline: StoredTimeline, columns: Sequence[str]) -> dict[str, Ragged]:
+        """More columns of every row of a timeline; as in :meth:`session` nothing is kept."""
+        rows = np.arange(len(timeline.ts))
+        read = self._steadily(timeline.partition, lambda _: self._decode(timeline, rows, columns, keep=False))
+        return {name: read.lists[name] for name in columns}
+
+    def footers(self, timeline: StoredTimeline) -> list[Footer]:
         """The footers of a timeline's files, in their order."""
         return [self._columns.footer(file) for file in timeline.files]
 
-    def snapshots(self, timeline: Timeline, positions: Ints, columns: Sequence[str]) -> Snapshots:
+    def snapshots(self, timeline: StoredTimeline, positions: Ints, columns: Sequence[str]) -> Snapshots:
         """The rows of a timeline at these positions with their columns."""
         return self._steadily(timeline.partition, lambda _: self._decode(timeline, positions, columns))
 
     def _decode(
         self,
-        timeline: Timeline,
+        timeline: StoredTimeline,
         positions: Ints,
         columns: Sequence[str],
         ahead: Mapping[str, Mapping[str, Kept]] = MappingProxyType({}),
+        *,
+        keep: bool = True,
     ) -> Snapshots:
         if len(positions) == 0:
             return no_snapshots(columns)
@@ -153,7 +163,7 @@ class Reader:
         for number in np.unique(files):
             where = np.flatnonzero(files == number)
             rows, file = timeline.row[positions[where]], timeline.files[number]
-            part = self._columns.fetch(file, rows, names, ahead.get(file.path, {}))
+            part = self._columns.fetch(file, rows, names, ahead.get(file.path, {}), keep=keep)
             _check_parallel(part.lists, file, rows)
             parts.append(part)
             wheres.append(where)
@@ -164,25 +174,13 @@ class Reader:
             spot, lists = spot[order], {name: column.take(order) for name, column in lists.items()}
         return Snapshots(timeline.ts[positions], timeline.recorded_at[positions], spot, lists)
 
-    def clocks(self, timeline: Timeline, positions: Ints) -> Clocks:
-        """The clocks of these rows; a file without one of them, or without a cadence, has no say in the cadence."""
-        numbers = np.unique(timeline.file[positions])
-        cadences = {self._columns.footer(timeline.files[number]).cadence_us for number in numbers} - {None}
-        return Clocks(
-            timeline.partition.tier,
-            timeline.ts[positions],
-            timeline.recorded_at[positions],
-            timeline.first_recorded(positions),
-            cadences.pop() if len(cadences) == 1 else None,
-        )
-
     def _timeline(
         self,
         partition: Partition,
         as_of: int,
         known_at: int,
         meanwhile: Callable[[Sequence[StoredFile]], None] | None = None,
-    ) -> tuple[Timeline, Ints]:
+    ) -> tuple[StoredTimeline, Ints]:
         """A partition's timeline and the positions visible at a moment: by SQL when it is read, else as kept.
 
         While the statement runs on a thread of its own, ``meanwhile`` is called with the files.
@@ -195,7 +193,7 @@ class Reader:
                 return kept, kept.visible(as_of, known_at)
         if not files:
             none = np.empty(0, np.int64)
-            return Timeline(partition, files, none, none, none, none, none), none
+            return StoredTimeline(partition.tier, none, none, none, none, (), partition, files, none), none
         if self._closed:
             raise LakeError("the lake was closed; open it again")
         running = self._statements.submit(
@@ -216,7 +214,8 @@ class Reader:
             raise
         found = running.result()
         visible = np.flatnonzero(found.pop("visible"))
-        timeline = Timeline(partition, files, **found)
+        cadences = tuple(self._columns.footer(file).cadence_us for file in files)
+        timeline = StoredTimeline(partition.tier, cadences=cadences, partition=partition, files=files, **found)
         with self._lock:
             self._timelines[partition] = timeline
             self._timelines.move_to_end(partition)

@@ -1,0 +1,134 @@
+"""All stored rows of one session at one tier, with columns that are read when first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+
+from replay.heatmap import columns_of, combine
+from replay.ragged import Floats, Ints, Ragged, nulls
+from replay.sessions import MINUTE
+from replay.snapshots import Snapshots, Timeline
+
+Load = Callable[[Sequence[str]], dict[str, Ragged]]
+
+
+def nothing(names: Sequence[str]) -> dict[str, Ragged]:
+    """The columns of no rows."""
+    return {name: nulls(0) for name in names}
+
+
+_NEVER: Final = np.iinfo(np.int64).max
+
+
+class Track:
+    """The rows of a :class:`~replay.snapshots.Timeline` with what is known of their columns.
+
+    Parameters
+    ----------
+    timeline
+        N stored rows.
+    rows
+        The same rows with ``spot``, ``strike`` and whatever else has been read.
+    load
+        Reads further list columns of all N rows by name.
+    """
+
+    def __init__(self, timeline: Timeline, rows: Snapshots, load: Load) -> None:
+        self.timeline = timeline
+        self._rows = rows
+        self._lists = dict(rows.lists)
+        self._load = load
+
+    @property
+    def spot(self) -> Floats:
+        """(N,) USD."""
+        return self._rows.spot
+
+    def read(self, names: Sequence[str]) -> None:
+        """Have these list columns read."""
+        missing = [name for name in names if name not in self._lists]
+        if missing:
+            self._lists |= self._load(missing)
+
+    def snapshots(self, positions: Ints, names: Sequence[str]) -> Snapshots:
+        """The rows at these positions with ``strike`` and these columns."""
+        self.read(names)
+        lists = {name: self._lists[name].take(positions) for name in ("strike", *names)}
+        return Snapshots(
+            self.timeline.ts[positions], self.timeline.recorded_at[positions], self._rows.spot[positions], lists
+        )
+
+    def strikes(self, positions: Sequence[int]) -> list[Floats]:
+        """The strikes of each of these rows, read-only."""
+        return self._lists_of("strike", positions)
+
+    def values(self, name: str, positions: Sequence[int]) -> list[Floats]:
+        """A metric or stored column of each of these rows, parallel to its strikes, read-only; NaN is not known."""
+        if name == "oi":
+            parts = [self._lists_of(each, positions) for each in columns_of("oi")]
+            sums = [combine(name, list(row)) for row in zip(*parts, strict=True)]
+            for row in sums:
+                row.flags.writeable = False
+            return sums
+        return self._lists_of(name, positions)
+
+    def newest(self, instants: Ints, known: Ints) -> Ints:
+        """For each instant (I,) the position of the newest row visible at it, -1 where there is none.
+
+        ``instants`` and ``known`` (I,) ascend; the latter is the knowledge cut at each instant, inclusive.
+        """
+        line = self.timeline
+        ever = np.flatnonzero(line.superseded_at > line.recorded_at)
+        first = np.maximum(
+            np.searchsorted(instants, line.ts[ever]), np.searchsorted(known, line.recorded_at[ever])
+        )  # the instant from which each row, or a later revision of it, is visible
+        reached = first < len(instants)
+        newest = np.full(len(instants), -1, np.int64)
+        np.maximum.at(newest, first[reached], ever[reached])
+        return np.maximum.accumulate(newest)
+
+    def patience(self, instants: Ints, known: Ints, newest: Ints) -> Ints:
+        """For each instant (I,) the age from which its newest row is stale: lag + 2 cadences, microseconds.
+
+        Told exactly, from what was visible then, only where the age comes near it; elsewhere it is "never".
+        """
+        line = self.timeline
+        limits = np.full(len(instants), _NEVER, np.int64)
+        if len(line.ts) == 0:
+            return limits
+        least = int((line.recorded_at - line.ts).min()) + 2 * self._least_cadence()
+        for i in np.flatnonzero((newest >= 0) & (instants - line.ts[newest] >= least)).tolist():
+            clocks = line.clocks(line.visible(int(instants[i]), int(known[i])))
+            limits[i] = clocks.median_lag() + 2 * (clocks.median_step() or MINUTE)
+        return limits
+
+    def _least_cadence(self) -> int:
+        """No cadence told from any part of these rows is shorter, microseconds."""
+        given = set(self.timeline.cadences)
+        if len(given) > 1 or None in given:
+            steps = np.diff(np.unique(self.timeline.ts))
+            given |= {MINUTE, int(steps.min(initial=MINUTE))}
+        return min(each for each in given if each is not None)
+
+    def _lists_of(self, name: str, positions: Sequence[int]) -> list[Floats]:
+        self.read([name])
+        column, strike = self._lists[name], self._lists["strike"]
+        block = column.block()
+        if block is not None:
+            if np.isinf(block).any():
+                block = np.where(np.isinf(block), np.nan, block)
+            block.flags.writeable = False
+            return [block[i] for i in positions]
+        infinite = bool(np.isinf(column.values).any())
+        rows = []
+        for i in positions:
+            row = column.row(i) if column.known[i] else np.full(strike.lengths[i], np.nan)
+            if infinite:
+                row = np.where(np.isinf(row), np.nan, row)
+            row = row.view()
+            row.flags.writeable = False
+            rows.append(row)
+        return rows
