@@ -3,6 +3,7 @@
     lake = replay.open_lake("lake")
     lake.heatmap("SPY", as_of="2026-07-24T14:30", metric="gex")
     lake.levels("SPY", as_of="2026-07-24T14:30")
+    replay.run("levels", lake, symbols="SPY").to_polars()
 
 Names are imported when first used, so that ``import replay`` costs nothing.
 """
@@ -13,24 +14,37 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from replay.engine import run
+    from replay.engine.result import Result
     from replay.errors import ReplayError
     from replay.heatmap import Heatmap
     from replay.lake import Lake, open_lake
     from replay.levels import Levels
     from replay.sessions import Session, find_session
+    from replay.strategy import Context, Strategy
+    from replay.tape import Tape, Tick
 
 __version__ = "0.1.0"
 
-__all__ = ["Heatmap", "Lake", "Levels", "ReplayError", "Session", "find_session", "open_lake"]
+__all__ = [
+    "Context", "Heatmap", "Lake", "Levels", "ReplayError", "Result", "Session", "Strategy", "Tape", "Tick",
+    "find_session", "open_lake", "run",
+]  # fmt: skip
 
 _HOMES = {
+    "Context": "strategy",
     "Heatmap": "heatmap",
     "Lake": "lake",
     "Levels": "levels",
     "ReplayError": "errors",
+    "Result": "engine.result",
     "Session": "sessions",
+    "Strategy": "strategy",
+    "Tape": "tape",
+    "Tick": "tape",
     "find_session": "sessions",
     "open_lake": "lake",
+    "run": "engine",
 }
 
 

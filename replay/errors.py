@@ -182,16 +182,20 @@ class ConflictingRow(LakeError):
 
 
 class GapFound(ReplayError):
-    """A stretch without data met by a run whose policy is to stop there; ``start`` and ``end`` are aware datetimes."""
+    """A stretch without data met by a run whose policy is to stop there; ``start`` and ``end`` are aware datetimes.
+
+    ``result`` holds what the run recorded until then.
+    """
 
     code = "gap_found"
     http_status = 503
 
-    def __init__(self, message: str, *, symbol: str, start: dt.datetime, end: dt.datetime) -> None:
+    def __init__(self, message: str, symbol: str, start: dt.datetime, end: dt.datetime) -> None:
         super().__init__(message)
         self.symbol = symbol
         self.start = start
         self.end = end
+        self.result: Any = None
 
 
 class StrategyFailed(ReplayError):

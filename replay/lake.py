@@ -76,6 +76,7 @@ class Lake:
         threads: int = 1,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
+        self._opened_with = (path, filesystem, threads, cache_bytes)
         self._store = open_files(path, filesystem)
         require_lake(self._store)
         self._engine = Engine(self._store, threads)
@@ -83,6 +84,11 @@ class Lake:
 
     def __repr__(self) -> str:
         return f"<Lake {self._store.root}: {', '.join(self.symbols()) or 'empty'}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        path, filesystem, threads, cache_bytes = self._opened_with
+        where = self.path if filesystem is None else path
+        return functools.partial(Lake, threads=threads, cache_bytes=cache_bytes), (where, filesystem)
 
     def __enter__(self) -> Self:
         return self
@@ -238,6 +244,14 @@ class Lake:
             tracks.append(Track(timeline, rows, functools.partial(self._reader.further, timeline)))
             files += [(partition, file) for file in timeline.files]
         return Tape(name, session, tracks, tier, lambda: fingerprint(self._store, files))
+
+    def fingerprint(self, symbol: str, date: str | dt.date, tier: str | None = None) -> dict[str, str]:
+        """The files that a session is stored in now: path below the lake -> SHA-256."""
+        name, day, tier = contract.normalise_symbol(symbol), parse_date(date), contract.check_tier(tier)
+        if not contract.is_symbol(name):
+            return {}
+        partitions = [Partition(each, name, day) for each in (contract.TIERS if tier is None else (tier,))]
+        return fingerprint(self._store, [(each, file) for each in partitions for file in self._store.files(each)])
 
     def sessions(self, symbol: str | None = None) -> pl.DataFrame:
         """What the lake holds, one row a symbol and date; columns as :class:`replay.storage.inventory.Holding`."""

@@ -45,7 +45,7 @@ def frame_text(frame: pl.DataFrame, *, width: int, more: bool = False) -> str:
 
 
 def frame_bytes(frame: pl.DataFrame, form: str, *, width: int = 80) -> bytes:
-    """A frame as ``table``, ``csv``, ``json`` (one array of objects) or ``parquet``."""
+    """A frame as ``table``, ``csv``, ``json`` (one array of objects), ``jsonl`` (an object a line) or ``parquet``."""
     buffer = io.BytesIO()
     write_batches([frame.to_arrow()], form, buffer, width=width)
     return buffer.getvalue()
@@ -152,10 +152,15 @@ def _write_rows(batches: Any, form: str, file: IO[bytes]) -> None:
     before = opened = False
     for frame in _frames(_with_empty(batches)):
         if form == "csv":
-            file.write(
-                _flat(frame).write_csv(include_header=not before, datetime_format="%Y-%m-%dT%H:%M:%S%.fZ").encode()
-            )
+            flat = _flat(frame).write_csv(include_header=not before, datetime_format="%Y-%m-%dT%H:%M:%S%.fZ")
+            file.write(flat.encode())
             before = True
+            continue
+        if form == "jsonl":
+            for row in frame.iter_rows(named=True):
+                file.write(
+                    orjson.dumps(row, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE, default=_json_default)
+                )
             continue
         if not opened:  # only now, when there is something to write
             file.write(b"[")
@@ -169,7 +174,7 @@ def _write_rows(batches: Any, form: str, file: IO[bytes]) -> None:
 
 
 def _flat(frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame with lists as JSON text, since CSV has none."""
+    """The frame with lists as JSON text, which CSV has not, and local times with their offset."""
     import orjson
     import polars as pl
 
@@ -178,7 +183,15 @@ def _flat(frame: pl.DataFrame) -> pl.DataFrame:
         return orjson.dumps(plain, option=orjson.OPT_UTC_Z, default=_json_default).decode()
 
     nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
-    return frame.with_columns(pl.col(name).map_elements(text, return_dtype=pl.String) for name in nested)
+    local = [
+        name
+        for name, kind in frame.schema.items()
+        if isinstance(kind, pl.Datetime) and kind.time_zone not in (None, "UTC")
+    ]
+    return frame.with_columns(
+        *(pl.col(name).map_elements(text, return_dtype=pl.String) for name in nested),
+        *(pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S%.f%:z") for name in local),
+    )
 
 
 def _cell(value: Any) -> str:

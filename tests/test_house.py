@@ -21,7 +21,7 @@ PACKAGE = ROOT / "replay"
 
 ORDER = (
     "errors", "contract", "schema", "sessions", "queries", "ragged", "snapshots", "storage", "exposure", "heatmap",
-    "levels", "tables", "tape", "lake", "strategy", "records", "manifest", "engine", "audit", "ingest", "verify", "render", "cli",
+    "levels", "tables", "tape", "lake", "records", "strategy", "engine", "audit", "strategies", "ingest", "verify", "render", "cli",
 )  # fmt: skip
 NO_LAKE = ("heatmap", "levels", "tape", "tables", "render", "ragged", "snapshots", "exposure")
 HOMES = {

@@ -93,6 +93,10 @@ class Tape:
         instants = clock(self.session, step)
         return Ticks(self, instants, instants - parse_duration(latency, "latency"), parse_gaps(gaps))
 
+    def columns_read(self) -> list[str]:
+        """The list columns that have been read so far, beside ``strike``, sorted."""
+        return sorted({name for track in self.tracks for name in track.columns_read()})
+
     def to_polars(self) -> pl.DataFrame:
         """One row a snapshot of the finest tier, its last revision; columns as :meth:`replay.Lake.snapshots`."""
         track = next((track for track in self.tracks if len(track.timeline.ts)), self.tracks[0])

@@ -47,6 +47,10 @@ class Track:
         """(N,) USD."""
         return self._rows.spot
 
+    def columns_read(self) -> list[str]:
+        """The list columns read so far, beside ``strike``."""
+        return [name for name in self._lists if name != "strike"]
+
     def read(self, names: Sequence[str]) -> None:
         """Have these list columns read."""
         missing = [name for name in names if name not in self._lists]

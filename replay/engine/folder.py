@@ -1,0 +1,229 @@
+"""Where a run keeps its parts and its answer: in memory, or in a folder that a later run can go on from."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import os
+import pathlib
+import pickle
+import shutil
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from replay import tables
+from replay.engine.plan import Plan
+from replay.engine.session import Carried, Part
+from replay.errors import CannotWrite, InvalidRun
+from replay.lake import Lake
+from replay.records import common_schema, conformed
+
+FORMATS: Final = ("parquet", "csv", "jsonl")
+RUN: Final = "run.json"
+LOG: Final = "log.jsonl"
+_PARTS: Final = ".parts"
+_PLAN: Final = "plan.json"
+_STATE: Final = "state.pickle"
+
+
+class MemoryParts:
+    """Parts kept in memory."""
+
+    def __init__(self) -> None:
+        self._parts: list[Part] = []
+
+    def add(self, part: Part, carried: Carried) -> None:  # noqa: ARG002  # a folder keeps that as well
+        """Keep a finished session."""
+        self._parts.append(part)
+
+    def __iter__(self) -> Iterator[Part]:
+        return iter(self._parts)
+
+
+class FolderParts:
+    """Parts kept in ``OUT/.parts``, each appearing whole or not at all, until the run is complete."""
+
+    def __init__(self, path: pathlib.Path, plan: Plan, form: str) -> None:
+        self.path = path
+        self._parts = path / _PARTS
+        self._plan = plan
+        self._described = plan.describe() | {"format": form}
+
+    def begin(self, *, resume: bool, lake: Lake) -> list[dt.date]:
+        """Make the folder ready; with ``resume`` the dates that need not be replayed again.
+
+        Raises
+        ------
+        InvalidRun
+            If the folder holds a run and ``resume`` is not asked for, or the run in it was another.
+        """
+        stored = self._stored()
+        if stored is not None and not resume:
+            raise InvalidRun(f"{self.path} holds a run already; resume it, or name another folder")
+        for key, value in self._described.items() if stored is not None else ():
+            if stored is not None and stored.get(key) != value:
+                raise InvalidRun(
+                    f"{self.path} cannot be gone on with: its {key} is {_short(stored.get(key))}, not {_short(value)}"
+                )
+        if self.finished() is not None:
+            return list(self._plan.dates)
+        with self._writing():
+            self._parts.mkdir(parents=True, exist_ok=True)
+            _write(self._parts / _PLAN, _json(self._described))
+        done = []
+        for date in self._plan.dates:
+            if not self._file(date).is_file():
+                break
+            self._check_files(self._read(date), lake)
+            done.append(date)
+        return done
+
+    def finished(self) -> dict[str, Any] | None:
+        """What ``run.json`` says, if the run in the folder is complete."""
+        try:
+            run: dict[str, Any] = json.loads((self.path / RUN).read_bytes())
+        except (OSError, ValueError):
+            return None
+        return run if run.get("status") == "complete" and not self._parts.is_dir() else None
+
+    def forget(self) -> None:
+        """Begin anew: no session is finished."""
+        with self._writing():
+            for date in self._plan.dates:
+                self._file(date).unlink(missing_ok=True)
+
+    def add(self, part: Part, carried: Carried) -> None:
+        """Keep a finished session, and what the strategy carries on from it."""
+        metadata = {b"replay.part": _json({"told": part.told, "files": part.files, "logged": part.logged})}
+        sink = pa.BufferOutputStream()
+        table = part.table.replace_schema_metadata(metadata)
+        with pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table)
+        with self._writing():
+            if self._plan.strategy.carries_state:
+                _write(self._parts / _STATE, _pickled(part.date, carried, self._plan.strategy.name))
+            _write(self._file(part.date), sink.getvalue().to_pybytes())
+
+    def carried(self, done: list[dt.date]) -> Carried | None:
+        """What the strategy carried on from the last of these sessions; ``None`` if it cannot be told."""
+        try:
+            date, instance, values, state = pickle.loads((self._parts / _STATE).read_bytes())  # noqa: S301  # own file
+        except (OSError, pickle.PickleError, EOFError, ValueError):
+            return None
+        if not done or date != done[-1]:
+            return None
+        strategy = self._plan.strategy.make(self._plan.params, self._plan.request)
+        if instance:
+            vars(strategy).update(values)
+        return Carried(strategy, state)
+
+    def __iter__(self) -> Iterator[Part]:
+        for date in self._plan.dates:
+            if not self._file(date).is_file():
+                return
+            yield self._read(date)
+
+    def written(self, form: str) -> Iterator[pa.Table]:
+        """The records that were written."""
+        path = self.path / f"records.{form}"
+        if form != "parquet":
+            raise InvalidRun(f"the rows are in {path}; they are not read back from {form}")
+        yield pq.read_table(path)
+
+    def write(self, run: dict[str, Any], parts: list[Part], form: str) -> None:
+        """Write the records, the log and at last ``run.json``; the parts go once the run is complete."""
+        with self._writing():
+            schema = common_schema(part.table.schema for part in self._all(parts))
+            rows = conformed((part.table for part in self._all(parts)), schema)
+            batches = pa.RecordBatchReader.from_batches(schema, (each for table in rows for each in table.to_batches()))
+            records = self.path / f"records.{form}"
+            partial = records.with_name(f".{records.name}.partial")
+            with partial.open("wb") as file:
+                tables.write_batches(batches, form, file, width=80)
+            partial.replace(records)
+            lines = [json.dumps(line, ensure_ascii=False) + "\n" for part in self._all(parts) for line in part.logged]
+            _write(self.path / LOG, "".join(lines).encode())
+            _write(self.path / RUN, _json(run))
+            if run["status"] == "complete":
+                shutil.rmtree(self._parts)
+
+    def _all(self, further: list[Part]) -> Iterator[Part]:
+        yield from self
+        yield from further
+
+    def _stored(self) -> dict[str, Any] | None:
+        """The plan of the run that the folder holds, if it holds one."""
+        for path in (self._parts / _PLAN, self.path / RUN):
+            with contextlib.suppress(FileNotFoundError):
+                try:
+                    found = json.loads(path.read_bytes())
+                except ValueError as error:
+                    raise InvalidRun(f"{path} cannot be read: {error}; name another folder") from error
+                if isinstance(found, dict):
+                    return found
+        if self.path.exists() and not self.path.is_dir():
+            raise InvalidRun(f"{self.path} is a file; name a folder")
+        return None
+
+    def _file(self, date: dt.date) -> pathlib.Path:
+        return self._parts / f"{date.isoformat()}.arrow"
+
+    def _read(self, date: dt.date) -> Part:
+        try:
+            with pa.OSFile(str(self._file(date))) as source:
+                table = pa.ipc.open_file(source).read_all()
+            told = json.loads(table.schema.metadata[b"replay.part"])
+        except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+            raise InvalidRun(f"{self._file(date)} cannot be read: {error}; remove it and resume") from error
+        return Part(date, table.replace_schema_metadata(None), told["told"], told["files"], told["logged"])
+
+    def _check_files(self, part: Part, lake: Lake) -> None:
+        now: dict[str, str] = {}
+        for symbol in self._plan.symbols:
+            now |= lake.fingerprint(symbol, part.date, self._plan.tier)
+        if now != part.files:
+            changed = sorted(set(now.items()) ^ set(part.files.items()))[0][0]
+            raise InvalidRun(
+                f"{self.path} cannot be gone on with: the lake's {part.date} has changed since ({changed})"
+            )
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise CannotWrite(str(self.path), error) from error
+
+
+def _write(path: pathlib.Path, data: bytes) -> None:
+    """Have a file hold this, whole or not at all."""
+    partial = path.with_name(f".{path.name}.{os.urandom(4).hex()}.partial")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 120 else f"{text[:117]}..."
+
+
+def _pickled(date: dt.date, carried: Carried, name: str) -> bytes:
+    values = vars(carried.instance) if carried.instance is not None else {}
+    try:
+        return pickle.dumps((date, carried.instance is not None, values, carried.state))
+    except Exception as error:
+        raise InvalidRun(
+            f"strategy {name} carries what cannot be kept for a resumption ({type(error).__name__}: {error}); "
+            "keep plain values in ctx.state, or run without a folder"
+        ) from error

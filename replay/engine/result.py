@@ -1,0 +1,96 @@
+"""What a run gave: recorded rows, and what ran."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pyarrow as pa
+
+from replay.records import joined
+
+if TYPE_CHECKING:
+    import pathlib
+
+_GAP: dict[str, Any] = {
+    "session": pl.Date,
+    "symbol": pl.String,
+    "start": pl.Datetime("us", "America/New_York"),
+    "end": pl.Datetime("us", "America/New_York"),
+}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Result:
+    """A run's outcome.
+
+    Attributes
+    ----------
+    run
+        What ``run.json`` holds: strategy and its source hash, parameters, the lake's fingerprint, versions, sessions
+        with their gaps, seed, status.
+    path
+        The folder written to; ``None`` for a run that wrote none.
+    """
+
+    run: dict[str, Any]
+    path: pathlib.Path | None
+    _tables: Callable[[], Iterator[pa.Table]]
+    _logged: tuple[dict[str, str], ...] = ()
+
+    @property
+    def status(self) -> str:
+        """``complete``, ``interrupted``, ``failed`` (in a callback) or ``gap`` (where the policy is ``strict``)."""
+        return str(self.run["status"])
+
+    @property
+    def sessions(self) -> list[dict[str, Any]]:
+        """Each session's entry of ``run.json``: date, ticks, records, and per symbol rows, stale ticks and gaps."""
+        return list(self.run["sessions"])
+
+    def to_arrow(self) -> pa.Table:
+        """The recorded rows: ``session``, ``at`` (New York), then the fields in the order they first came."""
+        return joined(list(self._tables()))
+
+    def to_polars(self) -> pl.DataFrame:
+        """The recorded rows as a frame; null is not known."""
+        frame = pl.from_arrow(self.to_arrow())
+        assert isinstance(frame, pl.DataFrame)
+        return frame
+
+    def gaps(self) -> pl.DataFrame:
+        """Every gap met, one row each: session, symbol, start and end (New York)."""
+        rows = [
+            (
+                dt.date.fromisoformat(session["date"]),
+                symbol,
+                dt.datetime.fromisoformat(gap["start"]),
+                dt.datetime.fromisoformat(gap["end"]),
+            )
+            for session in self.sessions
+            for symbol, told in session["symbols"].items()
+            for gap in told["gaps"]
+        ]
+        return pl.DataFrame(rows, schema=_GAP, orient="row")
+
+    def log(self) -> pl.DataFrame:
+        """What the strategy logged: ``at`` (New York wall clock) and ``message``."""
+        return pl.DataFrame(list(self._logged), schema={"at": pl.String, "message": pl.String})
+
+    def __repr__(self) -> str:
+        dates = [session["date"] for session in self.sessions]
+        span = f"{len(dates)} sessions {dates[0]}..{dates[-1]}" if dates else "no session"
+        gaps = sum(len(told["gaps"]) for session in self.sessions for told in session["symbols"].values())
+        name = self.run["strategy"]["name"]
+        return (
+            f"<Result {name} on {', '.join(self.run['symbols'])}: {span}, {self.run['records']} rows, "
+            f"{gaps} gaps, {self.status}>"
+        )
+
+    def _repr_html_(self) -> str:
+        import html
+
+        return f"<p>{html.escape(repr(self))}</p>{self.to_polars()._repr_html_()}"

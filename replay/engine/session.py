@@ -1,0 +1,178 @@
+"""One session replayed into a strategy's callbacks."""
+
+from __future__ import annotations
+
+import datetime as dt
+import pathlib
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final
+
+import pyarrow as pa
+
+import replay
+from replay.engine.plan import Plan
+from replay.errors import GapFound, ReplayError
+from replay.lake import Lake
+from replay.records import moment_text
+from replay.sessions import iso_utc
+from replay.strategy import Context, Strategy
+from replay.tape import Tape, Ticks
+
+Ticked = Callable[[int, int], None]
+"""Told how many ticks of a session are done, and how many there are."""
+
+_STRIDE: Final = 30
+_PACKAGE: Final = str(pathlib.Path(replay.__file__).parent)
+_SHIPPED: Final = str(pathlib.Path(replay.__file__).parent / "strategies")
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one session gave.
+
+    ``told`` is its entry in ``run.json``; ``files`` are the hashes of the files read; ``error`` is why it ended before
+    the close (``kind``, ``message``, ``session``, ``at``, ...), or ``None``; ``raised`` is the exception, if at hand.
+    """
+
+    date: dt.date
+    table: pa.Table
+    told: dict[str, Any]
+    files: dict[str, str]
+    logged: list[dict[str, str]]
+    error: dict[str, str] | None = None
+    raised: BaseException | None = None
+
+
+@dataclass
+class Carried:
+    """A strategy between sessions: its instance and state where it carries them, and the columns it has read."""
+
+    instance: Strategy | None = None
+    state: dict[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def tapes_of(lake: Lake, plan: Plan, date: dt.date, carried: Carried | None = None) -> dict[str, Tape]:
+    """The tapes of a plan's symbols, with the columns read at once that the session before made use of."""
+    columns = carried.columns if carried else {}
+    return {symbol: lake.tape(symbol, date, plan.tier, columns.get(symbol, ())) for symbol in plan.symbols}
+
+
+def replay_session(
+    plan: Plan,
+    tapes: Mapping[str, Tape],
+    carried: Carried,
+    *,
+    until: int | None = None,
+    ticked: Ticked | None = None,
+) -> Part:
+    """Replay one session.
+
+    Parameters
+    ----------
+    tapes
+        One a symbol, in the plan's order.
+    carried
+        What comes from the session before, and where what goes on to the next is put.
+    until
+        Stop after the tick at this instant, microseconds, as if killed there: ``on_close`` is not called.
+    ticked
+        Called every so often.
+    """
+    views = {symbol: tape.ticks(plan.step, plan.latency, plan.gaps) for symbol, tape in tapes.items()}
+    keeps = plan.strategy.carries_state
+    ctx = Context(views, carried.state if keeps else {}, plan.seed)
+    error: dict[str, str] | None = None
+    ended: BaseException | None = None
+    try:
+        strategy = carried.instance if keeps and carried.instance else plan.strategy.make(plan.params, plan.request)
+        _walk(ctx, strategy, list(views.values()), until, ticked)
+        carried.instance = strategy if keeps else None
+    except GapFound as gap:
+        ended, error = gap, _failure("gap", gap.message, ctx) | {
+            "symbol": gap.symbol, "start": gap.start.isoformat(), "end": gap.end.isoformat()
+        }  # fmt: skip
+    except KeyboardInterrupt as interrupt:
+        ended, error = interrupt, _failure("interrupted", "interrupted", ctx)
+    except (Exception, SystemExit) as raised:  # noqa: BLE001  # whatever a strategy raises ends its run
+        said = str(raised) if isinstance(raised, ReplayError) else f"{type(raised).__name__}: {raised}".rstrip(": ")
+        ended, error = raised, _failure("failed", said, ctx) | {"traceback": _own_traceback(raised)}
+    carried.columns = {symbol: tuple(ticks.tape.columns_read()) for symbol, ticks in views.items()}
+    return Part(
+        ctx.session.date,
+        ctx.recorder.table(),
+        _told(ctx, views),
+        {path: digest for tape in tapes.values() for path, digest in tape.fingerprint().items()},
+        [{"at": moment_text(at), "message": message} for at, message in ctx.logged],
+        error,
+        ended,
+    )
+
+
+def _walk(ctx: Context, strategy: Strategy, views: list[Ticks], until: int | None, ticked: Ticked | None) -> None:
+    """Call the callbacks, instant after instant."""
+    breaches = [(stop, ticks) for ticks in views if (stop := ticks.breach()) is not None]
+    stop, broken = min(breaches, key=lambda each: each[0][0], default=(None, views[0]))
+    instants = views[0].instants
+    end = len(instants) if until is None else sum(instant <= until for instant in instants)
+    last = end if stop is None else min(end, stop[0])
+    if last > 0:
+        strategy.on_open(ctx)
+    on_tick, take, alone = strategy.on_tick, ctx.take, len(views) == 1
+    for start in range(1, last, _STRIDE):
+        for i in range(start, min(start + _STRIDE, last)):
+            if alone:
+                ctx._i = i
+            else:
+                ctx.move(i)
+            returned = on_tick(ctx)
+            if returned is not None:
+                take(returned)
+        if ticked is not None:
+            ticked(min(start + _STRIDE, last) - 1, len(instants) - 1)
+    if stop is not None and stop[0] < end:
+        ctx.move(stop[0])
+        raise broken.gap_found(stop)
+    if until is None:
+        strategy.on_close(ctx)
+
+
+def _told(ctx: Context, views: Mapping[str, Ticks]) -> dict[str, Any]:
+    ticks = next(iter(views.values()))
+    return {
+        "date": ctx.session.date.isoformat(),
+        "ticks": len(ticks),
+        "records": len(ctx.recorder),
+        "symbols": {
+            symbol: {
+                "rows": sum(len(track.timeline.ts) for track in ticks.tape.tracks),
+                "stale_ticks": sum(ticks.stale[1:]),
+                "gaps": [{"start": iso_utc(start), "end": iso_utc(end)} for start, end in ticks.gaps()],
+            }
+            for symbol, ticks in views.items()
+        },
+    }
+
+
+def _failure(kind: str, message: str, ctx: Context) -> dict[str, str]:
+    return {
+        "kind": kind,
+        "message": message,
+        "session": ctx.session.date.isoformat(),
+        "at": ctx.now.isoformat(),
+    }
+
+
+def _own_traceback(error: BaseException) -> str:
+    """The traceback without the engine's frames that lead to the strategy's code."""
+    trace: TracebackType | None = error.__traceback__
+    while trace is not None and trace.tb_next is not None and _is_ours(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace))
+
+
+def _is_ours(file: str) -> bool:
+    return file.startswith(_PACKAGE) and not file.startswith(_SHIPPED)
