@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from replay.heatmap import Heatmap
     from replay.lake import Lake, open_lake
     from replay.levels import Levels
+    from replay.render.plot import plot
     from replay.sessions import Session, find_session
     from replay.strategy import Context, Strategy
     from replay.tape import Tape, Tick
@@ -28,7 +29,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Context", "Heatmap", "Lake", "Levels", "ReplayError", "Result", "Session", "Strategy", "Tape", "Tick",
-    "find_session", "open_lake", "run",
+    "find_session", "open_lake", "plot", "run",
 ]  # fmt: skip
 
 _HOMES = {
@@ -44,6 +45,7 @@ _HOMES = {
     "Tick": "tape",
     "find_session": "sessions",
     "open_lake": "lake",
+    "plot": "render.plot",
     "run": "engine",
 }
 

@@ -11,9 +11,11 @@ from replay.cli.demo import demo
 from replay.cli.heatmap import heatmap
 from replay.cli.ingest import ingest
 from replay.cli.levels import levels
+from replay.cli.run import run
 from replay.cli.sessions import sessions
 from replay.cli.sql import sql
 from replay.cli.verify import verify
+from replay.cli.watch import watch
 from replay.errors import ReplayError
 
 
@@ -39,5 +41,5 @@ def main() -> None:
     """
 
 
-for _command in (heatmap, levels, sessions, ingest, verify, sql, demo):
+for _command in (heatmap, levels, run, watch, sessions, ingest, verify, sql, demo):
     main.add_command(_command)

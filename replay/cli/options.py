@@ -80,3 +80,66 @@ def out(command: F) -> F:
         type=_OutPath(dir_okay=False, path_type=pathlib.Path),
         help="Write to this file, whole or not at all.",
     )(command)
+
+
+def run_options(command: F) -> F:
+    """What decides a replay's bytes: symbols, dates, clock, parameters, latency, gap policy, seed, tier, style."""
+    for option in (
+        click.option("--minutes", default="60", show_default=True, metavar="1..390", help="For --style snapshot."),
+        click.option("--mode", default="raw", show_default=True, metavar="raw|delta", help="For --style snapshot."),
+        click.option(
+            "--metric", default="gex", show_default=True, metavar="METRIC", help="Of the body, for --style snapshot."
+        ),
+        click.option(
+            "--style",
+            type=click.Choice(["context", "snapshot"]),
+            default="context",
+            show_default=True,
+            help="snapshot: a function (at, snapshot) on the heatmap's body.",
+        ),
+        click.option("--tier", metavar="raw|1m", help="Read this tier alone.  [default: the finest there is]"),
+        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of ctx.rng."),
+        click.option(
+            "--gaps",
+            default="mask",
+            show_default=True,
+            metavar="strict|mask|carry:5m",
+            help="Where data stops coming: stop, not known, or hold the last for so long.",
+        ),
+        click.option(
+            "--latency",
+            default="0s",
+            show_default=True,
+            metavar="TIME",
+            help="A row is seen so long after it is recorded.",
+        ),
+        click.option(
+            "--param", "params", multiple=True, metavar="NAME=VALUE", help="Set a parameter of the strategy; repeat it."
+        ),
+        click.option("--step", default="1m", show_default=True, metavar="30s|1m|5m", help="The clock's step."),
+        click.option("--to", "end", metavar="DATE", help="Last session.  [default: the lake's last]"),
+        click.option("--from", "start", metavar="DATE", help="First session.  [default: the lake's first]"),
+        click.option(
+            "--symbol",
+            "symbols",
+            multiple=True,
+            required=True,
+            metavar="SYMBOL",
+            help="Whose sessions; repeat it for several on one clock, the first is the context's own.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def named_values(params: tuple[str, ...]) -> dict[str, str]:
+    """``NAME=VALUE`` pairs as a dict; a name may be given once."""
+    found: dict[str, str] = {}
+    for each in params:
+        name, equals, value = each.partition("=")
+        if not equals or not name.strip():
+            raise click.BadParameter(f"{each!r} is not NAME=VALUE", param_hint="--param")
+        if name.strip() in found:
+            raise click.BadParameter(f"{name.strip()} is given twice", param_hint="--param")
+        found[name.strip()] = value
+    return found

@@ -9,7 +9,7 @@ import os
 import pathlib
 import pickle
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import pyarrow as pa
@@ -64,11 +64,10 @@ class FolderParts:
         stored = self._stored()
         if stored is not None and not resume:
             raise InvalidRun(f"{self.path} holds a run already; resume it, or name another folder")
-        for key, value in self._described.items() if stored is not None else ():
-            if stored is not None and stored.get(key) != value:
-                raise InvalidRun(
-                    f"{self.path} cannot be gone on with: its {key} is {_short(stored.get(key))}, not {_short(value)}"
-                )
+        differs = None if stored is None else _difference(stored, self._described)
+        if differs is not None:
+            name, theirs, ours = differs
+            raise InvalidRun(f"{self.path} cannot be gone on with: its {name} is {_short(theirs)}, not {_short(ours)}")
         if self.finished() is not None:
             return list(self._plan.dates)
         with self._writing():
@@ -146,7 +145,8 @@ class FolderParts:
                 tables.write_batches(batches, form, file, width=80)
             partial.replace(records)
             lines = [json.dumps(line, ensure_ascii=False) + "\n" for part in self._all(parts) for line in part.logged]
-            _write(self.path / LOG, "".join(lines).encode())
+            if lines:
+                _write(self.path / LOG, "".join(lines).encode())
             _write(self.path / RUN, _json(run))
             if run["status"] == "complete":
                 shutil.rmtree(self._parts)
@@ -211,6 +211,19 @@ def _write(path: pathlib.Path, data: bytes) -> None:
 
 def _json(value: Any) -> bytes:
     return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def _difference(theirs: Mapping[str, Any], ours: Mapping[str, Any], of: str = "") -> tuple[str, Any, Any] | None:
+    """The first of our values that theirs lacks or has otherwise: its dotted name, theirs and ours."""
+    for key, value in ours.items():
+        other = theirs.get(key)
+        if isinstance(value, Mapping) and isinstance(other, Mapping):
+            found = _difference(other, value, f"{of}{key}.")
+            if found is not None:
+                return found
+        elif other != value:
+            return f"{of}{key}", other, value
+    return None
 
 
 def _short(value: Any) -> str:

@@ -104,7 +104,7 @@ def replay_session(
     return Part(
         ctx.session.date,
         ctx.recorder.table(),
-        _told(ctx, views),
+        _told(ctx, views, done=ctx.place - (error is not None and error["kind"] == "gap")),
         {path: digest for tape in tapes.values() for path, digest in tape.fingerprint().items()},
         [{"at": moment_text(at), "message": message} for at, message in ctx.logged],
         error,
@@ -140,17 +140,17 @@ def _walk(ctx: Context, strategy: Strategy, views: list[Ticks], until: int | Non
         strategy.on_close(ctx)
 
 
-def _told(ctx: Context, views: Mapping[str, Ticks]) -> dict[str, Any]:
-    ticks = next(iter(views.values()))
+def _told(ctx: Context, views: Mapping[str, Ticks], done: int) -> dict[str, Any]:
+    """A session's entry in ``run.json``, of which so many ticks were done."""
     return {
         "date": ctx.session.date.isoformat(),
-        "ticks": len(ticks),
+        "ticks": done,
         "records": len(ctx.recorder),
         "symbols": {
             symbol: {
                 "rows": sum(len(track.timeline.ts) for track in ticks.tape.tracks),
-                "stale_ticks": sum(ticks.stale[1:]),
-                "gaps": [{"start": iso_utc(start), "end": iso_utc(end)} for start, end in ticks.gaps()],
+                "stale_ticks": sum(ticks.stale[1 : done + 1]),
+                "gaps": [{"start": iso_utc(start), "end": iso_utc(end)} for start, end in ticks.gaps(ctx.place)],
             }
             for symbol, ticks in views.items()
         },

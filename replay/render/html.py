@@ -120,7 +120,7 @@ def heatmap_html(heatmap: Heatmap, levels: Levels | None, *, title: str | None =
             '<div id="heatmap"></div>',
             f"<footer>{html.escape(_footnote(scale, columns))}</footer>",
             f"<script>{plotly_js}</script>",
-            f"<script>{_SCRIPT.replace('PAGE', _page(heatmap, levels, columns, scale))}</script>",
+            f"<script>{_SCRIPT.replace('PAGE', _page(heatmap, levels, columns))}</script>",
         ]
     return _PAGE.format(title=shown_title, style=_STYLE, body="\n".join(body)).encode()
 
@@ -155,15 +155,25 @@ def _footnote(scale: Scale, columns: Columns) -> str:
     return " ".join(sentences)
 
 
-def _page(heatmap: Heatmap, levels: Levels | None, columns: Columns, scale: Scale) -> str:
-    """Traces, layout and settings as JSON that may stand in a script."""
-    spot = newest_spot(heatmap, levels)
-    shown = with_path(heatmap, in_sight(heatmap, spot, IN_SIGHT))
+def heatmap_figure(heatmap: Heatmap, levels: Levels | None) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The traces and the layout of a plotly figure, as plain values; both empty for a heatmap without bars."""
+    if not heatmap.levels.size:
+        return [], {}
+    columns, scale = columns_of(heatmap), scale_of(heatmap)
+    shown = with_path(heatmap, in_sight(heatmap, newest_spot(heatmap, levels), IN_SIGHT))
     edges = strike_edges(heatmap.strikes)
+    return _traces(heatmap, columns, scale), _layout(
+        heatmap, levels, columns, (float(edges[shown.start]), float(edges[shown.stop]))
+    )
+
+
+def _page(heatmap: Heatmap, levels: Levels | None, columns: Columns) -> str:
+    """Traces, layout and settings as JSON that may stand in a script."""
+    data, layout = heatmap_figure(heatmap, levels)
     clock = _wall_clock(columns.starts)
     page = {
-        "data": _traces(heatmap, columns, scale),
-        "layout": _layout(heatmap, levels, columns, (float(edges[shown.start]), float(edges[shown.stop]))),
+        "data": data,
+        "layout": layout,
         "config": {"responsive": True, "displaylogo": False, "scrollZoom": False},
         "strikes": plain_strikes(heatmap.strikes),
         "columns": [

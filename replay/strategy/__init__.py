@@ -94,6 +94,11 @@ class Context(Tick):
             view._i = i
 
     @property
+    def place(self) -> int:
+        """Which instant this is: 0 the open, 1 the first tick."""
+        return self._i
+
+    @property
     def recorder(self) -> Recorder:
         """The rows recorded so far."""
         return self._recorder

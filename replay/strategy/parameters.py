@@ -86,7 +86,7 @@ def _of_function(target: Callable[..., Any], given: int) -> list[tuple[str, Any,
 def _declared(target: Any, name: str, kind: Any, default: Any) -> Parameter:
     if kind is inspect.Parameter.empty or not _known(kind):
         raise InvalidParameter(
-            f"{_name(target)}: parameter {name} needs a type: bool, int, float, str, Literal[...] or one of these | None"
+            f"{_name(target)}: parameter {name} needs a type: bool, int, float, str, Literal[...], or one | None"
         )
     parameter = Parameter(name, kind, default)
     if default is not REQUIRED:

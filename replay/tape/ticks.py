@@ -165,11 +165,11 @@ class Ticks(Sequence[Tick]):
         values.flags.writeable = False
         return values
 
-    def gaps(self) -> list[tuple[int, int]]:
-        """The session's gaps as they were known at the last instant, microseconds: start and end of each."""
-        last = len(self.instants) - 1
-        clocks = self.track_at(last).timeline.clocks(self._visible_at(last))
-        return clocks.session_gaps(self.tape.session, self.instants[last])
+    def gaps(self, i: int = -1) -> list[tuple[int, int]]:
+        """The session's gaps as they were known at an instant, the last by default; microseconds, start and end."""
+        i = range(len(self.instants))[i]
+        clocks = self.track_at(i).timeline.clocks(self._visible_at(i))
+        return clocks.session_gaps(self.tape.session, self.instants[i])
 
     def breach(self) -> tuple[int, int, int] | None:
         """Where a ``strict`` run stops: the instant's number, and the gap's start and end in microseconds.
