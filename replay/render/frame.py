@@ -1,6 +1,6 @@
 """One picture of a session that plays: exactly so many lines of so many columns, in a layout that stands still.
 
-The cells, marks and signs are those of :mod:`replay.render.terminal`. Here the time axis has its full length from the
+The cells, marks and signs are those of :mod:`replay.render.cells`. Here the time axis has its full length from the
 first minute on, so bars come in at the left and then scroll, and the strikes follow the middle of the spot's path, so
 that they do not jump with every tick.
 """
@@ -18,21 +18,21 @@ from replay.heatmap import Heatmap
 from replay.levels import Levels
 from replay.render.axes import Columns, in_sight, newest_spot, plain_strikes
 from replay.render.caption import marks_of, nothing_text, price_text
-from replay.render.scale import Scale, human, scale_of
-from replay.render.terminal import (
-    _ASCII,
-    _UNICODE,
-    _VALUE_WIDTH,
-    _glyphs,
-    _labels,
-    _Line,
-    _painted,
-    _path,
-    _plain,
-    _Signs,
-    _swatch,
-    _time_axis,
+from replay.render.cells import (
+    ASCII,
+    UNICODE,
+    VALUE_WIDTH,
+    Line,
+    Signs,
+    cell_glyphs,
+    colour_swatch,
+    line_text,
+    spot_rows,
+    strike_labels,
+    time_axis,
+    unpainted,
 )
+from replay.render.scale import Scale, human, scale_of
 from replay.sessions import MINUTE, NEW_YORK, SECOND, Session, floor_minute, from_us, to_us
 
 _DAY_MINUTES: Final = 24 * 60
@@ -100,7 +100,7 @@ def frame(
     room = height - 1 - len(said)
     if isinstance(shown, Heatmap) and shown.levels.size:
         lines = _picture(shown, levels, status.session, minutes, width, room, ability)
-        above = [_painted(line[:width], truecolor=ability.truecolor) for line in lines]
+        above = [line_text(line[:width], truecolor=ability.truecolor) for line in lines]
     else:
         text = shown if isinstance(shown, str) else nothing_text(shown)
         above = textwrap.wrap(text, width, break_on_hyphens=False)
@@ -132,17 +132,17 @@ def status_line(status: Status, width: int, *, keys: bool = True) -> str:
 
 def _picture(
     heatmap: Heatmap, levels: Levels, session: Session, minutes: int, width: int, height: int, ability: Ability
-) -> list[_Line]:
+) -> list[Line]:
     """The title, the strikes in their frame, the scale and the levels, as many of these as ``height`` has room for."""
-    signs = _UNICODE if ability.unicode else _ASCII
+    signs = UNICODE if ability.unicode else ASCII
     margin = max(map(len, plain_strikes(heatmap.strikes))) + 1 + _LETTERS
-    room = width - margin - _VALUE_WIDTH - 3  # two sides and a blank
+    room = width - margin - VALUE_WIDTH - 3  # two sides and a blank
     fitted, columns = _axis(heatmap, session, minutes, room)
     scale = scale_of(fitted)
-    title = [_plain(_title(fitted, width))] if height >= 6 else []
+    title = [unpainted(_title(fitted, width))] if height >= 6 else []
     legend = [_scale_line(scale, signs, width, ability)] if height >= 9 and width >= _SCALE_WIDTH else []
     if height >= 10:
-        legend.append(_plain(_levels_text(levels, width)))
+        legend.append(unpainted(_levels_text(levels, width)))
     rows = max(height - len(title) - len(legend) - 3, 1)
     return [*title, *_table(fitted, columns, levels, scale, margin, room, rows, signs, ability), *legend]
 
@@ -188,40 +188,40 @@ def _table(
     margin: int,
     room: int,
     rows: int,
-    signs: _Signs,
+    signs: Signs,
     ability: Ability,
-) -> list[_Line]:
+) -> list[Line]:
     """The strikes in their frame with the newest bar's values, over the time axis."""
     shown = _in_sight(heatmap, levels, rows)
     seen = replace(columns, values=columns.values[:, shown])
     wide = next((each for each in _STRETCHES if len(seen.starts) * each <= room), 1)
     tall = min(rows // (shown.stop - shown.start), _TALLEST)
-    labels, path = _labels(heatmap.strikes, marks_of(levels)), _path(seen.spot, heatmap.strikes)
-    glyphs = _glyphs(seen, scale, signs, colour=ability.colour)
+    labels, path = strike_labels(heatmap.strikes, marks_of(levels)), spot_rows(seen.spot, heatmap.strikes)
+    glyphs = cell_glyphs(seen, scale, signs, colour=ability.colour)
     behind = scale.colours(seen.values, stepped=not ability.truecolor).tolist()
     painted = (np.isfinite(seen.values) & ability.colour).tolist()
     newest = heatmap.values[-1].tolist()
-    lines: list[_Line] = []
+    lines: list[Line] = []
     for k in reversed(range(shown.start, shown.stop)):
         row = k - shown.start
-        cells: _Line = []
+        cells: Line = []
         for t, on in enumerate(path):
             rgb = tuple(behind[t][row]) if painted[t][row] else None
             cells += [(signs.spot if on == k else glyphs[t][row], rgb)] * wide
         value = human(newest[k], signed=scale.signed) or signs.unsampled
         for label, number in ((labels[k], value), ("", ""))[:tall]:
-            side = _plain(f"{label:{margin}}{signs.side}")
-            lines.append([*side, *cells, *_plain(f"{signs.side} {number:>{_VALUE_WIDTH}}")])
+            side = unpainted(f"{label:{margin}}{signs.side}")
+            lines.append([*side, *cells, *unpainted(f"{signs.side} {number:>{VALUE_WIDTH}}")])
     finer = np.arange(len(path) * wide, dtype=np.int64) * (seen.step // wide)
-    border, clock = _time_axis(replace(seen, starts=seen.starts[0] + finer, step=seen.step // wide), signs)
+    border, clock = time_axis(replace(seen, starts=seen.starts[0] + finer, step=seen.step // wide), signs)
     top_left, top_right, bottom_left, bottom_right = signs.corners
     above = _more(signs.up, len(heatmap.strikes) - shown.stop, margin)
     below = _more(signs.down, shown.start, margin)
     return [
-        _plain(f"{above}{top_left}{signs.line * len(border)}{top_right} newest"),
+        unpainted(f"{above}{top_left}{signs.line * len(border)}{top_right} newest"),
         *lines,
-        _plain(f"{below}{bottom_left}{border}{bottom_right}"),
-        _plain(f"{'':{margin}} {clock}"),
+        unpainted(f"{below}{bottom_left}{border}{bottom_right}"),
+        unpainted(f"{'':{margin}} {clock}"),
     ]
 
 
@@ -251,21 +251,21 @@ def _title(heatmap: Heatmap, width: int) -> str:
     return text
 
 
-def _scale_line(scale: Scale, signs: _Signs, width: int, ability: Ability) -> _Line:
+def _scale_line(scale: Scale, signs: Signs, width: int, ability: Ability) -> Line:
     """The scale's colours between its ends, or what digits and letters mean, and the signs, as far as they fit."""
     meanings = [f"{signs.spot} spot", f"{signs.unsampled} not sampled"]
     if scale.skips_first:
         meanings.insert(0, "first bar: the level")
     if ability.colour:
-        line = _swatch(scale, width, truecolor=ability.truecolor)
+        line = colour_swatch(scale, width, truecolor=ability.truecolor)
     else:
         ends = (
             f"{human(scale.low, signed=True)} to {human(scale.high, signed=scale.signed)}" if scale.limit else "all 0"
         )
-        line = _plain(f"{ends}: 1-9 above 0{', a-i below' if scale.signed else ''}")
+        line = unpainted(f"{ends}: 1-9 above 0{', a-i below' if scale.signed else ''}")
     for meaning in meanings:
         if len(line) + len(meaning) + 2 <= width:
-            line += _plain(f"  {meaning}")
+            line += unpainted(f"  {meaning}")
     return line
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
-from itertools import groupby, zip_longest
+from itertools import zip_longest
 from typing import Final
 
 import numpy as np
@@ -18,12 +17,8 @@ from replay.render.axes import (
     columns_of,
     in_sight,
     newest_spot,
-    plain_strikes,
-    strike_edges,
-    time_ticks,
 )
 from replay.render.caption import (
-    Mark,
     facts,
     heading,
     level_facts,
@@ -34,39 +29,28 @@ from replay.render.caption import (
     price_text,
     span_text,
 )
-from replay.render.scale import XTERM, Rgb, Scale, human, scale_of
+from replay.render.cells import (
+    ASCII,
+    UNICODE,
+    VALUE_WIDTH,
+    Line,
+    Signs,
+    cell_glyphs,
+    colour_swatch,
+    line_text,
+    spot_rows,
+    strike_labels,
+    time_axis,
+    unpainted,
+)
+from replay.render.scale import Scale, human, scale_of
 from replay.sessions import MINUTE, NEW_YORK, to_us
 
 MIN_WIDTH: Final = 40
 MIN_ROWS: Final = 5
 ROWS: Final = 40
 
-_VALUE_WIDTH: Final = 6
-_TICK_WIDTH: Final = 7  # HH:MM and two blanks
 _DAY_MINUTES: Final = 24 * 60
-_POSITIVE: Final = "0123456789"
-_NEGATIVE: Final = "0abcdefghi"
-
-
-@dataclass(frozen=True, slots=True)
-class _Signs:
-    """The characters that stand for no value."""
-
-    spot: str
-    unsampled: str
-    side: str
-    line: str
-    tick: str
-    corners: tuple[str, str, str, str]
-    up: str
-    down: str
-
-
-_UNICODE: Final = _Signs("●", "·", "│", "─", "┬", ("┌", "┐", "└", "┘"), "↑", "↓")
-_ASCII: Final = _Signs("o", ".", "|", "-", "+", ("+", "+", "+", "+"), "^", "v")
-
-# A line is its characters, each with the colour behind it or none.
-_Line = list[tuple[str, Rgb | None]]
 
 
 def heatmap_table(
@@ -106,21 +90,21 @@ def heatmap_table(
     width = max(width, MIN_WIDTH)
     if not heatmap.levels.size:
         return "\n".join(_wrapped([nothing_text(heatmap)], width))
-    signs = _UNICODE if unicode else _ASCII
+    signs = UNICODE if unicode else ASCII
     marks = marks_of(levels)
-    labels = _labels(heatmap.strikes, marks)
-    fitted = _fit(heatmap, width - len(labels[0]) - _VALUE_WIDTH - 3)  # two sides and a blank
+    labels = strike_labels(heatmap.strikes, marks)
+    fitted = _fit(heatmap, width - len(labels[0]) - VALUE_WIDTH - 3)  # two sides and a blank
     columns, scale = columns_of(fitted), scale_of(fitted)
     above = _wrapped([heading(fitted), ", ".join(facts(fitted))], width)
     below = _wrapped(_legend(heatmap, fitted, columns, scale, signs, colour=colour), width)
     if levels is not None and marks:
         named = ", ".join(f"{mark.letter} {mark.name} {price_text(mark.price)}" for mark in marks)
         below += _wrapped([f"levels {levels_moment(levels)}: {named}"], width)
-    swatch = [_swatch(scale, width, truecolor=truecolor)] if colour else []
+    swatch = [colour_swatch(scale, width, truecolor=truecolor)] if colour else []
     rows = ROWS if height is None else max(height - len(above) - len(swatch) - len(below) - 5, MIN_ROWS)
     shown = in_sight(fitted, newest_spot(fitted, levels), rows)
     table = _table(columns, scale, heatmap.strikes, shown, labels, signs, colour=colour, truecolor=truecolor)
-    painted = [_painted(line, truecolor=truecolor) for line in table + swatch]
+    painted = [line_text(line, truecolor=truecolor) for line in table + swatch]
     return "\n".join([*above, *painted, *below])
 
 
@@ -141,18 +125,6 @@ def level_lines(levels: Levels) -> str:
     )
 
 
-def _labels(strikes: Floats, marks: list[Mark]) -> list[str]:
-    """(K,) strike and the letters of the levels on it or nearest to it, all of one width."""
-    letters = [""] * len(strikes)
-    edges = strike_edges(strikes)
-    for mark in marks:
-        if edges[0] <= mark.price <= edges[-1]:
-            letters[int(np.argmin(np.abs(strikes - mark.price)))] += mark.letter
-    texts, most = plain_strikes(strikes), max(map(len, letters))
-    long = max(map(len, texts))
-    return [f"{text:>{long}} {letter:<{most}}".ljust(long + 1) for text, letter in zip(texts, letters, strict=True)]
-
-
 def _fit(heatmap: Heatmap, room: int) -> Heatmap:
     """The heatmap in the shortest bars that divide a day and need no more columns than there is room for."""
     own = int(heatmap.bar_size[:-1])
@@ -170,73 +142,41 @@ def _table(
     strikes: Floats,
     shown: slice,
     labels: list[str],
-    signs: _Signs,
+    signs: Signs,
     *,
     colour: bool,
     truecolor: bool,
-) -> list[_Line]:
+) -> list[Line]:
     """The frame, the cells under the spot's path, the newest bar's values, and the time axis."""
     margin, count = " " * len(labels[0]), len(columns.starts)
-    glyphs, path = _glyphs(columns, scale, signs, colour=colour), _path(columns.spot, strikes)
+    glyphs, path = cell_glyphs(columns, scale, signs, colour=colour), spot_rows(columns.spot, strikes)
     behind = scale.colours(columns.values, stepped=not truecolor).tolist()
     painted = np.isfinite(columns.values) & colour
-    lines: list[_Line] = []
+    lines: list[Line] = []
     for k in reversed(range(shown.start, shown.stop)):
         newest = human(float(columns.values[-1, k]), signed=scale.signed) or signs.unsampled
-        cells: _Line = [
+        cells: Line = [
             (signs.spot if path[t] == k else glyphs[t][k], tuple(behind[t][k]) if painted[t, k] else None)
             for t in range(count)
         ]
-        lines.append([*_plain(labels[k] + signs.side), *cells, *_plain(f"{signs.side} {newest:>{_VALUE_WIDTH}}")])
-    border, clock = _time_axis(columns, signs)
+        lines.append([*unpainted(labels[k] + signs.side), *cells, *unpainted(f"{signs.side} {newest:>{VALUE_WIDTH}}")])
+    border, clock = time_axis(columns, signs)
     top_left, top_right, bottom_left, bottom_right = signs.corners
     more_above, more_below = len(strikes) - shown.stop, shown.start
-    hidden_above = [_plain(f"{margin} {signs.up} {more_above} more strikes above")] if more_above else []
-    hidden_below = [_plain(f"{margin} {signs.down} {more_below} more strikes below")] if more_below else []
+    hidden_above = [unpainted(f"{margin} {signs.up} {more_above} more strikes above")] if more_above else []
+    hidden_below = [unpainted(f"{margin} {signs.down} {more_below} more strikes below")] if more_below else []
     return [
         *hidden_above,
-        _plain(f"{margin}{top_left}{signs.line * count}{top_right} newest"),
+        unpainted(f"{margin}{top_left}{signs.line * count}{top_right} newest"),
         *lines,
-        _plain(f"{margin}{bottom_left}{border}{bottom_right}"),
-        _plain(f"{margin} {clock}"),
+        unpainted(f"{margin}{bottom_left}{border}{bottom_right}"),
+        unpainted(f"{margin} {clock}"),
         *hidden_below,
     ]
 
 
-def _time_axis(columns: Columns, signs: _Signs) -> tuple[str, str]:
-    """The frame's bottom with its ticks, and the New York times under them."""
-    first, count = int(columns.starts[0]), len(columns.starts)
-    border, clock = [signs.line] * count, [" "] * (count + _TICK_WIDTH)
-    for us, text in time_ticks(first, columns.end, _TICK_WIDTH * columns.step):
-        at = (us - first) // columns.step
-        border[at] = signs.tick
-        clock[at : at + len(text)] = text
-    return "".join(border), "".join(clock).rstrip()
-
-
-def _glyphs(columns: Columns, scale: Scale, signs: _Signs, *, colour: bool) -> list[list[str]]:
-    """(N, K) one character a cell; with colours behind them the sampled ones are blank."""
-    values = columns.values
-    if colour:
-        cells = np.full(values.shape, " ")
-    else:
-        ninths = np.clip(np.ceil(np.abs(np.nan_to_num(values)) / scale.high * 9 - 1e-9), 1, 9).astype(int)
-        ninths[values == 0] = 0
-        cells = np.where(values < 0, np.array(list(_NEGATIVE))[ninths], np.array(list(_POSITIVE))[ninths])
-    cells[np.isnan(values)] = signs.unsampled
-    cells[~columns.filled] = " "
-    glyphs: list[list[str]] = cells.tolist()
-    return glyphs
-
-
-def _path(spot: Floats, strikes: Floats) -> list[int]:
-    """(N,) which strike is nearest the bar's spot; -1 where that is not known or off the strikes."""
-    edges = strike_edges(strikes)
-    return [int(np.argmin(np.abs(strikes - at))) if edges[0] <= at <= edges[-1] else -1 for at in spot.tolist()]
-
-
 def _legend(
-    given: Heatmap, fitted: Heatmap, columns: Columns, scale: Scale, signs: _Signs, *, colour: bool
+    given: Heatmap, fitted: Heatmap, columns: Columns, scale: Scale, signs: Signs, *, colour: bool
 ) -> list[str]:
     """One sentence each for the bars, the scale and the signs."""
     bars = span_text(fitted)
@@ -252,46 +192,6 @@ def _legend(
     if not columns.filled.all():
         meanings.append("blank column no bar")
     return [bars, f"scale {scale.sentence()}", ", ".join(meanings)]
-
-
-def _swatch(scale: Scale, width: int, *, truecolor: bool) -> _Line:
-    """The scale's colours between the numbers of its ends."""
-    low, high = human(scale.low, signed=True), human(scale.high, signed=scale.signed)
-    values = np.linspace(scale.low, scale.high, min(width - 2 * _VALUE_WIDTH - 2, 41))
-    if not scale.limit:
-        low, high, values = "0", "", np.zeros(3)
-    shades = scale.colours(values, stepped=not truecolor).tolist()
-    return [
-        *_plain(f"{low} "),
-        *((" ", (red, green, blue)) for red, green, blue in shades),
-        *_plain(f" {high}".rstrip()),
-    ]
-
-
-def _plain(text: str) -> _Line:
-    return [(character, None) for character in text]
-
-
-def _painted(line: _Line, *, truecolor: bool) -> str:
-    """A line with ANSI escapes for the colours in it, if there are any; signs on them black or white."""
-    if all(rgb is None for _, rgb in line):
-        return "".join(text for text, _ in line)
-    from rich.color import Color, ColorSystem
-    from rich.style import Style
-
-    painted = []
-    for rgb, run in groupby(line, key=lambda cell: cell[1]):
-        text = "".join(character for character, _ in run)
-        if rgb is None:
-            painted.append(text)
-            continue
-        dark = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2] < 128
-        ink, behind = Color.from_ansi(231 if dark else 16), Color.from_rgb(*rgb)
-        if not truecolor:
-            behind = Color.from_ansi(XTERM[rgb])
-        style = Style(color=ink if text.strip() else None, bgcolor=behind)
-        painted.append(style.render(text, color_system=ColorSystem.TRUECOLOR))
-    return "".join(painted)
 
 
 def _wrapped(sentences: list[str], width: int) -> list[str]:
