@@ -174,7 +174,7 @@ def _write_rows(batches: Any, form: str, file: IO[bytes]) -> None:
 
 
 def _flat(frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame with lists as JSON text, which CSV has not, and local times with their offset."""
+    """The frame with what CSV has not as text: lists as JSON, lengths of time, local times with their offset."""
     import orjson
     import polars as pl
 
@@ -188,7 +188,12 @@ def _flat(frame: pl.DataFrame) -> pl.DataFrame:
         for name, kind in frame.schema.items()
         if isinstance(kind, pl.Datetime) and kind.time_zone not in (None, "UTC")
     ]
+    lengths = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Duration)]
     return frame.with_columns(
+        *(
+            pl.Series(name, [None if each is None else str(each) for each in frame[name]], pl.String)
+            for name in lengths
+        ),
         *(pl.col(name).map_elements(text, return_dtype=pl.String) for name in nested),
         *(pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S%.f%:z") for name in local),
     )

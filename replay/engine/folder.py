@@ -157,6 +157,8 @@ class FolderParts:
 
     def _stored(self) -> dict[str, Any] | None:
         """The plan of the run that the folder holds, if it holds one."""
+        if self.path.exists() and not self.path.is_dir():
+            raise InvalidRun(f"{self.path} is a file; name a folder")
         for path in (self._parts / _PLAN, self.path / RUN):
             with contextlib.suppress(FileNotFoundError):
                 try:
@@ -165,8 +167,6 @@ class FolderParts:
                     raise InvalidRun(f"{path} cannot be read: {error}; name another folder") from error
                 if isinstance(found, dict):
                     return found
-        if self.path.exists() and not self.path.is_dir():
-            raise InvalidRun(f"{self.path} is a file; name a folder")
         return None
 
     def _file(self, date: dt.date) -> pathlib.Path:

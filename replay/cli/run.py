@@ -1,0 +1,138 @@
+"""``replay run``: sessions replayed minute by minute into a strategy."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from replay.cli import options, output
+
+if TYPE_CHECKING:
+    from replay.engine import Result
+
+FORMATS = ("table", "parquet", "csv", "jsonl")
+_SHOWN = 20
+
+
+@click.command()
+@click.argument("strategy")
+@options.lake
+@options.run_options
+@click.option(
+    "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes to share sessions."
+)
+@click.option(
+    "--out",
+    "out_path",
+    type=click.Path(file_okay=False, path_type=pathlib.Path),
+    help="Folder for records, run.json and log.jsonl.",
+)
+@click.option("--resume", is_flag=True, help="Go on with the run in --out where it stopped.")
+@options.output_format(*FORMATS)
+def run(
+    strategy: str,
+    lake_path: str,
+    out_path: pathlib.Path | None,
+    form: str | None,
+    params: tuple[str, ...],
+    **asked: Any,
+) -> None:
+    """Replay sessions tick by tick into STRATEGY, showing it only what was known at each instant.
+
+    STRATEGY is package.module:Name, path/to/file.py:Name, or one that ships (`replay strategies`). What it records
+    goes to --out, or to standard output: drawn on a terminal, JSON lines in a pipe.
+
+    \b
+    Example:
+      replay run levels --lake lake --symbol SPY --from 2026-07-17 --to 2026-08-12 --out levels-july
+      replay run my_strategy.py:PinDrift --lake lake --symbol SPY --symbol QQQ --param band=0.5 --latency 2s
+    """
+    from replay.cli.progress import run_progress
+    from replay.engine import Interrupted
+    from replay.engine import run as replay_run
+    from replay.errors import GapFound, StrategyFailed
+
+    chosen = _format(form, out_path)
+    failed: Any = None
+    with run_progress() as progress:
+        try:
+            result = replay_run(
+                strategy,
+                lake_path,
+                params=options.named_values(params),
+                out=out_path,
+                form=chosen if out_path is not None else "parquet",
+                progress=progress,
+                **asked,
+            )
+        except (StrategyFailed, GapFound, Interrupted) as error:
+            failed, result = error, error.result
+    if out_path is None:
+        _emit(result, chosen)
+    click.echo(summary(result), err=True)
+    if out_path is None:
+        click.echo(_log(result), err=True, nl=False)
+    if isinstance(failed, Interrupted):
+        click.echo(_after_interrupt(result), err=True)
+        click.get_current_context().exit(130)
+    if isinstance(failed, StrategyFailed):
+        click.echo(failed.traceback.rstrip("\n"), err=True)
+    if failed is not None:
+        raise failed
+
+
+def _format(form: str | None, out_path: pathlib.Path | None) -> str:
+    if out_path is None:
+        return output.choose_format(form, None, FORMATS, "jsonl")
+    if form == "table":
+        raise click.UsageError("--format table is for the terminal; with --out give parquet, csv or jsonl")
+    return form or "parquet"
+
+
+def _emit(result: Result, form: str) -> None:
+    from replay import tables
+
+    table, note = result.to_arrow(), ""
+    if form == "table" and len(table) > _SHOWN:
+        note = f"the last {_SHOWN} of {len(table):,} rows; --format csv or --out DIR gives all\n"
+        table = table.slice(len(table) - _SHOWN)
+    with output.sink(None) as file:
+        tables.write_batches([table], form, file, width=output.terminal_width())
+        file.write(note.encode())
+
+
+def _log(result: Result) -> str:
+    """The last lines that the strategy logged, for a run that keeps them nowhere."""
+    log = result.log()
+    head = f"log: the last 10 of {len(log):,} lines\n" if len(log) > 10 else ""
+    return head + "".join(f"{at}  {message}\n" for at, message in log.tail(10).iter_rows())
+
+
+def summary(result: Result) -> str:
+    """What ran, what was recorded, and every kind of missing data, in a few lines."""
+    run, sessions = result.run, result.sessions
+    ticks = sum(session["ticks"] for session in sessions)
+    lines = [f"{result!r}"[1:-1].removeprefix("Result ") + f", {ticks:,} ticks"]
+    stale = sum(told["stale_ticks"] for session in sessions for told in session["symbols"].values())
+    gaps = result.gaps()
+    if len(gaps) or stale:
+        lines.append(f"gaps ({run['gaps']}): {len(gaps)}, {stale:,} stale ticks")
+    lines += [
+        f"  {symbol} {session}: no snapshot {start:%H:%M:%S}-{end:%H:%M:%S} New York"
+        for session, symbol, start, end in gaps.head(10).iter_rows()
+    ]
+    if len(gaps) > 10:
+        lines.append(f"  and {len(gaps) - 10} more" + (f", in {result.path / 'run.json'}" if result.path else ""))
+    missing = run["missing_sessions"]
+    if missing:
+        named = ", ".join(missing[:3]) + (f" ... {missing[-1]}" if len(missing) > 3 else "")
+        lines.append(f"not in the lake: {len(missing)} sessions of the exchange ({named})")
+    if result.path is not None:
+        lines.append(f"written to {result.path}")
+    return "\n".join(lines)
+
+
+def _after_interrupt(result: Result) -> str:
+    return "interrupted" + ("; --resume goes on from here" if result.path is not None else "; --out DIR can be resumed")
