@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 import shutil
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,15 +14,20 @@ from replay.cli import output
 if TYPE_CHECKING:
     from replay.lake import Lake
     from replay.levels import Levels
+    from replay.strategy import Context
 
 SYMBOL = "SPY"
 AS_OF = "2026-07-24T11:29:45"
 CORRECTED = "2026-07-24T13:05:10"
+DATE = "2026-07-24"
+TICKS = ("11:30", "12:00", "13:05", "13:06", "14:00", "16:00")
 NEXT = """Try next:
 {path}  export REPLAY_LAKE={lake}
   replay heatmap SPY --as-of 2026-07-24T12:00 --minutes 90 --metric oi
   replay heatmap SPY --as-of 2025-11-28 --minutes 390 --format table
   replay levels SPY --as-of 2026-07-24T11:29:45 --known-at latest
+  replay run levels --symbol SPY | head -3
+  replay watch SPY --date 2026-07-24 --speed 120
   replay sql "SELECT date, max(spot) FROM snapshots GROUP BY 1 ORDER BY 1"
   replay ingest chain --help    # your own chains"""
 
@@ -39,7 +44,8 @@ NEXT = """Try next:
 def demo(out_path: pathlib.Path) -> None:
     """Show what this does, offline, on the simulated lake that ships.
 
-    It lists the sessions, rebuilds one heatmap as it stood, and again with a correction that became known later.
+    It lists the sessions, rebuilds one heatmap as it stood and again with a correction that became known later, and
+    replays that session into a strategy.
 
     \b
     Example:
@@ -60,6 +66,8 @@ def demo(out_path: pathlib.Path) -> None:
         since = _show(lake, CORRECTED)
         _say("What the correction changed")
         click.echo(_compared(then, since))
+        _say("The session replayed into a strategy: what each tick says the magnet of 11:29 was")
+        click.echo(_replayed(lake))
         page = lake.heatmap(SYMBOL, "2026-07-24", minutes=390, known_at="latest")
         written = heatmap_html(page, lake.levels_of(page))
     out_path.mkdir(parents=True, exist_ok=True)
@@ -104,6 +112,31 @@ def _compared(then: Levels, since: Levels) -> str:
     names = ("spot", "magnet", "call_wall", "put_wall", "gamma_flip", "max_pain", "pin_score", "net_gex")
     rows = [(name, text(getattr(then, name)), text(getattr(since, name))) for name in names]
     return text_table(("level", "as it stood", "as known at 13:05"), rows, (False, True, True))
+
+
+def _replayed(lake: Lake) -> str:
+    """The demo's session through a strategy that looks back at one bar, which was corrected at 13:05."""
+    from replay.engine import run
+    from replay.tables import text_table
+
+    result = run(_magnets, lake, symbols=SYMBOL, start=DATE, end=DATE)
+    shown = [row for row in result.to_polars().iter_rows(named=True) if f"{row['at']:%H:%M}" in TICKS]
+    rows = [
+        (f"{row['at']:%H:%M}", f"{row['spot']:,.2f}", f"{row['magnet']:,.2f}", f"{row['then']:,.2f}") for row in shown
+    ]
+    return text_table(("tick", "spot", "magnet now", "magnet of 11:29"), rows, (False, True, True, True))
+
+
+def _magnets(ctx: Context) -> dict[str, Any] | None:
+    """The strategy: the magnet now, and that of the bar of 11:29 by what is known now."""
+    import numpy as np
+
+    shown = ctx.heatmap("gex", minutes=390)
+    bar = shown.times == np.datetime64("2026-07-24T15:29")
+    if not bar.any():
+        return None
+    then = shown.strikes[np.argmax(np.abs(shown.values[bar][0]))]
+    return {"spot": ctx.spot, "magnet": ctx.levels.magnet, "then": then}
 
 
 def _say(text: str) -> None:
