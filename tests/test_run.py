@@ -434,6 +434,22 @@ class TestFailures:
             one(lake, str(tmp_path / "mine.py"), CORRECTED)
         assert said in str(caught.value)
 
+    def test_annotations_for_a_checker_alone_are_left_alone(self, lake: replay.Lake, tmp_path: pathlib.Path) -> None:
+        (tmp_path / "mine.py").write_text(
+            "from __future__ import annotations\n"
+            "from typing import TYPE_CHECKING, ClassVar\n"
+            "import replay\n"
+            "if TYPE_CHECKING:\n    from nowhere import Context, Model\n"
+            "def notes(ctx: Context, *, n: int | None = 3): return {'x': n}\n"
+            "class Mine(replay.Strategy):\n"
+            "    n: float = 3\n    _model: Model\n    kept: ClassVar[int] = 1\n"
+            "    def on_tick(self, ctx: Context): return {'x': self.n}\n",
+            encoding="utf-8",
+        )
+        for name in ("notes", "Mine"):
+            result = one(lake, f"{tmp_path}/mine.py:{name}", CORRECTED, params={"n": "4"}, step="1h")
+            assert result.run["strategy"]["parameters"] == {"n": 4}
+
     def test_a_file_may_import_what_lies_beside_it(self, lake: replay.Lake, tmp_path: pathlib.Path) -> None:
         (tmp_path / "beside_it_for_this_test.py").write_text("ANSWER = 42\n", encoding="utf-8")
         (tmp_path / "mine.py").write_text(

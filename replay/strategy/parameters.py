@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -52,35 +53,41 @@ def parameters_of_snapshot(target: Callable[..., Any]) -> tuple[Parameter, ...]:
 def _of_class(target: type) -> list[tuple[str, Any, Any]]:
     hints: dict[str, Any] = {}
     for base in reversed(target.__mro__):
-        if base in Strategy.__mro__:
-            continue
-        try:
-            own = typing.get_type_hints(base)
-        except (NameError, TypeError) as error:
-            raise InvalidParameter(f"{target.__name__}: an annotation cannot be read: {error}") from error
-        hints |= {name: own[name] for name in inspect.get_annotations(base) if not name.startswith("_")}
+        if base not in Strategy.__mro__:
+            own = {name: kind for name, kind in inspect.get_annotations(base).items() if not name.startswith("_")}
+            hints |= _evaluated(own, vars(sys.modules[base.__module__]) | vars(base), target.__name__)
     return [
         (name, kind, getattr(target, name, REQUIRED))
         for name, kind in hints.items()
-        if typing.get_origin(kind) is not typing.ClassVar and name != "carries_state"
+        if typing.get_origin(kind) is not typing.ClassVar and kind is not typing.ClassVar and name != "carries_state"
     ]
 
 
 def _of_function(target: Callable[..., Any], given: int) -> list[tuple[str, Any, Any]]:
     try:
-        signature = inspect.signature(target, eval_str=True)
-    except (NameError, TypeError, ValueError) as error:
+        signature = inspect.signature(target)
+    except (TypeError, ValueError) as error:
         raise InvalidParameter(f"{_name(target)}: its signature cannot be read: {error}") from error
-    names = list(signature.parameters.values())
-    positional = [p for p in names if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)]
+    every = list(signature.parameters.values())
+    positional = [p for p in every if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)]
     if len(positional) < given and not any(p.kind == p.VAR_POSITIONAL for p in positional):
         asked = "ctx" if given == 1 else "at, snapshot"
         raise InvalidParameter(f"{_name(target)} must take ({asked}), and takes {signature}")
-    return [
-        (p.name, type(p.default) if p.annotation is p.empty and p.default is not p.empty else p.annotation, p.default)
-        for p in names[given:]
-        if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-    ]
+    own = {p.name: p for p in every[given:] if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+    kinds = {
+        name: type(p.default) if p.annotation is p.empty and p.default is not p.empty else p.annotation
+        for name, p in own.items()
+    }
+    kinds = _evaluated(kinds, getattr(target, "__globals__", {}), _name(target))
+    return [(name, kinds[name], p.default) for name, p in own.items()]
+
+
+def _evaluated(kinds: dict[str, Any], names: Mapping[str, Any], of: str) -> dict[str, Any]:
+    """Annotations that may be text as the types they name; only these, for others may be there for a checker alone."""
+    try:
+        return typing.get_type_hints(type(of, (), {"__annotations__": kinds}), dict(names))
+    except (NameError, TypeError, AttributeError, SyntaxError) as error:
+        raise InvalidParameter(f"{of}: the type of a parameter cannot be read: {error}") from error
 
 
 def _declared(target: Any, name: str, kind: Any, default: Any) -> Parameter:
