@@ -94,13 +94,16 @@ def _format(form: str | None, out_path: pathlib.Path | None) -> str:
 def _emit(result: Result, form: str) -> None:
     from replay import tables
 
-    table, note = result.to_arrow(), ""
-    if form == "table" and len(table) > _SHOWN:
-        note = f"the last {_SHOWN} of {len(table):,} rows; --format csv or --out DIR gives all\n"
-        table = table.slice(len(table) - _SHOWN)
     with output.sink(None) as file:
-        tables.write_batches([table], form, file, width=output.terminal_width())
-        file.write(note.encode())
+        if form != "table":
+            tables.write_batches([result.to_arrow()], form, file, width=output.terminal_width())
+            return
+        rows = result.to_polars().drop("session")
+        clock = rows["at"].dt.strftime("%Y-%m-%d %H:%M:%S").str.strip_suffix(":00")
+        shown = rows.with_columns(at=clock).tail(_SHOWN)
+        file.write(tables.frame_bytes(shown, form, width=output.terminal_width()))
+        if len(rows) > _SHOWN:
+            file.write(f"the last {_SHOWN} of {len(rows):,} rows; --format csv or --out DIR gives all\n".encode())
 
 
 def _log(result: Result) -> str:
@@ -114,7 +117,11 @@ def summary(result: Result) -> str:
     """What ran, what was recorded, and every kind of missing data, in a few lines."""
     run, sessions = result.run, result.sessions
     ticks = sum(session["ticks"] for session in sessions)
-    lines = [f"{result!r}"[1:-1].removeprefix("Result ") + f", {ticks:,} ticks"]
+    span = f"{sessions[0]['date']} to {sessions[-1]['date']}" if sessions else "none"
+    lines = [
+        f"{run['strategy']['name']} on {', '.join(run['symbols'])}: {len(sessions)} sessions, {span}, {result.status}",
+        f"{ticks:,} ticks, {run['records']:,} rows recorded",
+    ]
     stale = sum(told["stale_ticks"] for session in sessions for told in session["symbols"].values())
     gaps = result.gaps()
     if len(gaps) or stale:
@@ -127,8 +134,8 @@ def summary(result: Result) -> str:
         lines.append(f"  and {len(gaps) - 10} more" + (f", in {result.path / 'run.json'}" if result.path else ""))
     missing = run["missing_sessions"]
     if missing:
-        named = ", ".join(missing[:3]) + (f" ... {missing[-1]}" if len(missing) > 3 else "")
-        lines.append(f"not in the lake: {len(missing)} sessions of the exchange ({named})")
+        named = ", ".join(missing) if len(missing) < 3 else f"{missing[0]} to {missing[-1]}"
+        lines.append(f"not in the lake: {len(missing)} sessions of the exchange, {named}")
     if result.path is not None:
         lines.append(f"written to {result.path}")
     return "\n".join(lines)
