@@ -15,6 +15,7 @@
     │   ├── UnknownStrategy     unknown_strategy 400  a strategy that cannot be found or loaded
     │   ├── InvalidParameter    invalid_parameter 400 a strategy's parameter with a wrong name, type or value
     │   ├── InvalidRun          invalid_run      400  a run that cannot be started, or not be gone on with
+    │   ├── GoldenError         invalid_golden   400  a golden file or specification that cannot be used
     │   ├── InvalidRecord       invalid_record   400  a value that a strategy cannot record
     │   └── NoStrikeData        no_strike_data_for_window  400  samples, but none per strike
     ├── LakeError                                503  the stored data cannot serve
@@ -135,6 +136,12 @@ class InvalidRun(RequestError):
     """A run that cannot be started as asked, or not be gone on with."""
 
     code = "invalid_run"
+
+
+class GoldenError(RequestError):
+    """A specification of golden files, or a golden file, that cannot be used; the message names file and entry."""
+
+    code = "invalid_golden"
 
 
 class InvalidRecord(RequestError):

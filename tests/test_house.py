@@ -21,10 +21,11 @@ PACKAGE = ROOT / "replay"
 
 ORDER = (
     "errors", "contract", "schema", "sessions", "queries", "ragged", "snapshots", "storage", "exposure", "heatmap",
-    "levels", "tables", "tape", "lake", "records", "strategy", "engine", "audit", "strategies", "ingest", "verify", "render", "cli",
+    "levels", "tables", "tape", "lake", "regenerate", "records", "strategy", "engine", "audit", "golden", "strategies", "ingest", "verify", "render", "pytest_plugin", "cli",
 )  # fmt: skip
 NO_LAKE = ("heatmap", "levels", "tape", "tables", "render", "ragged", "snapshots", "exposure")
 HOMES = {
+    "pytest": {"pytest_plugin.py"},
     "duckdb": {"storage/engine.py"},
     "click": {"cli/"},
     "plotly": {"render/"},

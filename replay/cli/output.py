@@ -66,13 +66,13 @@ def choose_format(form: str | None, out_path: pathlib.Path | None, formats: tupl
 def sink(out_path: pathlib.Path | None) -> Iterator[IO[bytes]]:
     """Bytes for standard output, or for a file that replaces the old one only when all is written."""
     if out_path is None:
-        with _writing("standard output"):
+        with writing("standard output"):
             yield sys.stdout.buffer
             sys.stdout.buffer.flush()
         return
     out_path = out_path.resolve()  # a link stays, what it leads to is replaced
     partial = out_path.with_name(f".{out_path.name}.{os.urandom(4).hex()}.partial")
-    with _writing(str(out_path)):
+    with writing(str(out_path)):
         if out_path.exists() and not out_path.is_file():  # a pipe or a device is written to
             with out_path.open("wb") as file:
                 yield file
@@ -86,7 +86,7 @@ def sink(out_path: pathlib.Path | None) -> Iterator[IO[bytes]]:
 
 
 @contextlib.contextmanager
-def _writing(name: str) -> Iterator[None]:
+def writing(name: str) -> Iterator[None]:
     """The system's errors as this package's own; a reader that has gone away is none, and ends the command."""
     try:
         yield

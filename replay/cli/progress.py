@@ -4,11 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from replay.engine import Progress
+
+
+T = TypeVar("T")
+
+
+def steps(items: Sequence[T], noun: str) -> Iterator[T]:
+    """The items one by one, with a bar where standard error is a terminal."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    from rich import progress as rich_progress
+    from rich.console import Console
+
+    columns = (
+        rich_progress.BarColumn(),
+        rich_progress.MofNCompleteColumn(),
+        rich_progress.TextColumn(noun),
+        rich_progress.TimeRemainingColumn(),
+    )
+    with rich_progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield from bar.track(items)
 
 
 @contextlib.contextmanager

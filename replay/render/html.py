@@ -43,7 +43,7 @@ _HOVER: Final = (
     "%{customdata[1]}  strike %{customdata[0]}<br><b>%{text}</b> UNIT<br>spot %{customdata[2]}<extra></extra>"
 )
 
-_STYLE: Final = f"""
+STYLE: Final = f"""
 html, body {{ height: 100%; margin: 0; }}
 body {{ display: flex; flex-direction: column; box-sizing: border-box; padding: 14px 20px 10px; min-height: 560px;
   font: 14px/1.45 {_FONT}; color: #1c2430; background: #fff; }}
@@ -109,7 +109,7 @@ def heatmap_html(heatmap: Heatmap, levels: Levels | None, *, title: str | None =
     if not heatmap.levels.size:
         body.append(f"<p>{html.escape(nothing_text(heatmap))}</p>")
     else:
-        plotly_js = _plotly_js()
+        script = plotly_js()
         columns, scale = columns_of(heatmap), scale_of(heatmap)
         words = [span_text(heatmap), *facts(heatmap)]
         if title is not None:
@@ -119,13 +119,19 @@ def heatmap_html(heatmap: Heatmap, levels: Levels | None, *, title: str | None =
             _level_list(levels),
             '<div id="heatmap"></div>',
             f"<footer>{html.escape(_footnote(scale, columns))}</footer>",
-            f"<script>{plotly_js}</script>",
+            f"<script>{script}</script>",
             f"<script>{_SCRIPT.replace('PAGE', _page(heatmap, levels, columns))}</script>",
         ]
-    return _PAGE.format(title=shown_title, style=_STYLE, body="\n".join(body)).encode()
+    return page(shown_title, STYLE, "\n".join(body))
 
 
-def _plotly_js() -> str:
+def page(title: str, style: str, body: str) -> bytes:
+    """A page that holds all it needs, of texts that are HTML already; UTF-8."""
+    return _PAGE.format(title=title, style=style, body=body).encode()
+
+
+def plotly_js() -> str:
+    """The script that draws; raises :class:`~replay.errors.MissingExtra` if plotly is not installed."""
     try:
         from plotly.offline import get_plotlyjs
     except ModuleNotFoundError:
@@ -171,7 +177,7 @@ def _page(heatmap: Heatmap, levels: Levels | None, columns: Columns) -> str:
     """Traces, layout and settings as JSON that may stand in a script."""
     data, layout = heatmap_figure(heatmap, levels)
     clock = _wall_clock(columns.starts)
-    page = {
+    drawn = {
         "data": data,
         "layout": layout,
         "config": {"responsive": True, "displaylogo": False, "scrollZoom": False},
@@ -182,7 +188,7 @@ def _page(heatmap: Heatmap, levels: Levels | None, columns: Columns) -> str:
         ],
     }
     # "<" could otherwise end the script.
-    return orjson.dumps(page, option=orjson.OPT_SERIALIZE_NUMPY).decode().replace("<", "\\u003c")
+    return orjson.dumps(drawn, option=orjson.OPT_SERIALIZE_NUMPY).decode().replace("<", "\\u003c")
 
 
 def _wall_clock(us: Any) -> list[str]:
