@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from replay.errors import ReplayError
     from replay.heatmap import Heatmap
     from replay.lake import Lake, open_lake
+    from replay.leaks import audit
     from replay.levels import Levels
     from replay.render.plot import plot
     from replay.sessions import Session, find_session
@@ -29,7 +30,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Context", "Heatmap", "Lake", "Levels", "ReplayError", "Result", "Session", "Strategy", "Tape", "Tick",
-    "find_session", "open_lake", "plot", "run",
+    "audit", "find_session", "open_lake", "plot", "run",
 ]  # fmt: skip
 
 _HOMES = {
@@ -43,6 +44,7 @@ _HOMES = {
     "Strategy": "strategy",
     "Tape": "tape",
     "Tick": "tape",
+    "audit": "leaks",
     "find_session": "sessions",
     "open_lake": "lake",
     "plot": "render.plot",

@@ -7,13 +7,17 @@ from typing import Any
 import click
 
 import replay
+from replay.cli.audit import audit
 from replay.cli.demo import demo
+from replay.cli.golden import golden
 from replay.cli.heatmap import heatmap
 from replay.cli.ingest import ingest
 from replay.cli.levels import levels
+from replay.cli.regenerate import regenerate
 from replay.cli.run import run
 from replay.cli.sessions import sessions
 from replay.cli.sql import sql
+from replay.cli.strategies import strategies
 from replay.cli.verify import verify
 from replay.cli.watch import watch
 from replay.errors import ReplayError
@@ -41,5 +45,19 @@ def main() -> None:
     """
 
 
-for _command in (heatmap, levels, run, watch, sessions, ingest, verify, sql, demo):
+for _command in (
+    heatmap,
+    levels,
+    run,
+    audit,
+    strategies,
+    watch,
+    regenerate,
+    golden,
+    sessions,
+    ingest,
+    verify,
+    sql,
+    demo,
+):
     main.add_command(_command)

@@ -33,6 +33,26 @@ def steps(items: Sequence[T], noun: str) -> Iterator[T]:
 
 
 @contextlib.contextmanager
+def counted(noun: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A bar that is told how many are done, and how many there are; ``None`` where nobody would see it."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich import progress as rich_progress
+    from rich.console import Console
+
+    columns = (
+        rich_progress.BarColumn(),
+        rich_progress.MofNCompleteColumn(),
+        rich_progress.TextColumn(noun),
+        rich_progress.TimeElapsedColumn(),
+    )
+    with rich_progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextlib.contextmanager
 def run_progress() -> Iterator[Callable[[Progress], None] | None]:
     """A bar for a run: sessions, ticks a second, time left; ``None`` where nobody would see it."""
     if not sys.stderr.isatty():

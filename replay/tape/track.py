@@ -44,8 +44,13 @@ class Track:
 
     @property
     def spot(self) -> Floats:
-        """(N,) USD."""
-        return self._rows.spot
+        """(N,) USD; NaN where not known."""
+        return np.where(np.isfinite(self._rows.spot), self._rows.spot, np.nan)
+
+    def column(self, name: str) -> Ragged:
+        """A list column of all N rows, as stored."""
+        self.read([name])
+        return self._lists[name]
 
     def columns_read(self) -> list[str]:
         """The list columns read so far, beside ``strike``."""
@@ -120,7 +125,7 @@ class Track:
     def _lists_of(self, name: str, positions: Sequence[int]) -> list[Floats]:
         self.read([name])
         column, strike = self._lists[name], self._lists["strike"]
-        block = column.block()
+        block = column.block() if strike.known.all() else None
         if block is not None:
             if np.isinf(block).any():
                 block = np.where(np.isinf(block), np.nan, block)
@@ -129,7 +134,8 @@ class Track:
         infinite = bool(np.isinf(column.values).any())
         rows = []
         for i in positions:
-            row = column.row(i) if column.known[i] else np.full(strike.lengths[i], np.nan)
+            known = column.known[i] and strike.known[i]  # what a row without strikes lists belongs to none
+            row = column.row(i) if known else np.full(strike.lengths[i], np.nan)
             if infinite:
                 row = np.where(np.isinf(row), np.nan, row)
             row = row.view()
