@@ -177,7 +177,7 @@ class Heatmap:
             first = np.concatenate([[0], last[:-1] + 1])[: len(last)].astype(np.int64)
             listed = np.maximum.reduceat(listed, first) if self.metric in FLOW_METRICS else listed[last]
             used = listed.any(axis=0)
-            shown, strikes, listed = levels[:, used], strikes[used], listed[:, used]
+            shown, strikes, listed = np.ascontiguousarray(levels[:, used]), strikes[used], listed[:, used]
         return dataclasses.replace(
             self,
             bar_size=bar,

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from replay import contract, heatmap, levels, schema
-from replay.errors import InvalidTime
+from replay.errors import InvalidMetric, InvalidTime
 from replay.heatmap import Heatmap
 from replay.levels import Levels
 from replay.sessions import (
@@ -225,14 +225,19 @@ class Lake:
         tier
             ``raw``, ``1m``, or ``None`` for the finest of which anything is visible.
         columns
-            List columns to read at once; others are read when first asked for.
+            List columns to read at once, such as ``["gex", "call_iv"]``; others are read when first asked for.
 
         Raises
         ------
         InvalidTime
             If the exchange has no session on that date.
+        InvalidMetric
+            If a column is no stored list column.
         """
         name, day, tier = contract.normalise_symbol(symbol), parse_date(date), contract.check_tier(tier)
+        for column in (columns,) if isinstance(columns, str) else columns:
+            if isinstance(columns, str) or column not in schema.VALUES:
+                raise InvalidMetric(f"columns {columns!r}: each is to be one of {', '.join(schema.VALUES)}")
         session = find_session(day)
         if session is None:
             raise InvalidTime(f"date {day} is no session of the exchange")

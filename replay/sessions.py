@@ -28,7 +28,7 @@ FLOOR_MINUTES: Final = 1.0
 LATEST: Final = 2**62
 """A known_at later than any recorded_at can be."""
 
-_DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(us|ms|s|m|h)", re.ASCII)
+_DURATION: Final = re.compile(r"([0-9]{1,19}(?:\.[0-9]{1,6})?)(us|ms|s|m|h)", re.ASCII)
 _UNITS: Final = {"us": 1, "ms": 1_000, "s": SECOND, "m": MINUTE, "h": 60 * MINUTE}
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=UTC)
 _OPEN: Final = dt.time(9, 30)

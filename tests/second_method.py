@@ -23,7 +23,11 @@ NEW_YORK = ZoneInfo("America/New_York")
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 TIERS = ("raw", "1m")
 EXPOSURES = ("gex", "dex", "vex", "chex")
-LISTS = (*EXPOSURES, "call_oi", "put_oi", "oi", "signed_flow", "call_iv", "put_iv")
+QUOTES = ("call_bid", "call_ask", "put_bid", "put_ask")
+LISTS = (
+    *(*EXPOSURES, "call_oi", "put_oi", "oi", "signed_flow", "call_flow", "put_flow", "gamma_flow", *QUOTES),
+    *("call_iv", "put_iv", "call_volume", "put_volume"),
+)
 
 Values = list[float | None]
 
@@ -171,14 +175,11 @@ def first_recorded(rows: list[Row], ts: int) -> int:
     return min(row.recorded_at for row in rows if row.ts == ts)
 
 
-def gaps_of(seen: list[Row], stored: list[Row], date: dt.date, as_of: int) -> list[tuple[int, int]]:
-    """Stretches longer than two cadences without a visible row, from the open to min(as_of - lag, close).
+def lag_and_cadence(seen: list[Row], stored: list[Row]) -> tuple[int, int]:
+    """Lag and cadence of the visible rows.
 
     A cadence that cannot be told is a minute; half microseconds are cut.
     """
-    session = hours(date)
-    if session is None:
-        return []
     firsts: dict[int, int] = {}
     for row in stored:
         firsts[row.ts] = min(row.recorded_at, firsts.get(row.ts, row.recorded_at))
@@ -188,11 +189,94 @@ def gaps_of(seen: list[Row], stored: list[Row], date: dt.date, as_of: int) -> li
     cadence = given.pop() if len(given) == 1 else None
     if cadence is None:
         cadence = int(statistics.median(steps)) if steps else MINUTE
+    return lag, cadence
+
+
+def gaps_of(seen: list[Row], stored: list[Row], date: dt.date, as_of: int) -> list[tuple[int, int]]:
+    """Stretches longer than two cadences without a visible row, from the open to min(as_of - lag, close)."""
+    session = hours(date)
+    if session is None:
+        return []
+    lag, cadence = lag_and_cadence(seen, stored)
     opens, until = session[0], min(as_of - lag, session[1])
     if until <= opens:
         return []
     edges = [opens, *(row.ts for row in seen if opens <= row.ts <= until), until]
     return [(a, b) for a, b in itertools.pairwise(edges) if b - a > 2 * cadence]
+
+
+def clock(date: dt.date, step: int) -> list[int]:
+    """The instants of a replay of a session: each step after the open, and the close."""
+    session = hours(date)
+    assert session is not None, date
+    opens, closes = session
+    instants: list[int] = []
+    while (now := opens + step * (len(instants) + 1)) < closes:
+        instants.append(now)
+    return [*instants, closes]
+
+
+@dataclass(frozen=True)
+class Stood:
+    """What stood at one instant: the rows visible then, of which the last is the newest, and all that are stored."""
+
+    now: int
+    known_at: int
+    tier: str
+    seen: list[Row]
+    stored: list[Row]
+
+    @property
+    def newest(self) -> Row | None:
+        """The newest visible row."""
+        return self.seen[-1] if self.seen else None
+
+    @property
+    def age(self) -> int | None:
+        """Microseconds from the newest row's ts until now."""
+        return self.now - self.seen[-1].ts if self.seen else None
+
+    def patience(self) -> int:
+        """Lag and two cadences, of the rows visible now: from there on the newest row is stale, but for the latency."""
+        lag, cadence = lag_and_cadence(self.seen, self.stored)
+        return lag + 2 * cadence
+
+    @property
+    def latency(self) -> int:
+        """By how much knowledge comes after the instant, microseconds."""
+        return max(0, self.now - self.known_at)
+
+    def stale(self, carried: int = 0) -> bool:
+        """Whether nothing is visible, or what is has been stale for so long."""
+        return self.age is None or self.age - self.latency >= self.patience() + carried
+
+    def gaps(self, date: dt.date) -> list[tuple[int, int]]:
+        """The session's gaps as they were known now."""
+        return gaps_of(self.seen, self.stored, date, self.now - self.latency)
+
+
+def stood(lake: SecondLake, symbol: str, date: dt.date, now: int, known_at: int, tier: str | None = None) -> Stood:
+    """What stood at one instant of a session."""
+    seen, used = lake.visible(symbol, date, now, known_at, tier)
+    if not seen:
+        used = tier or "raw"
+    return Stood(now, known_at, used, seen, lake.rows(used, symbol, date))
+
+
+def parallel(row: Row | None, name: str, *, masked: bool = False) -> Values:
+    """A metric or column of a row, or its strikes, in the order of its strikes."""
+    strikes = [] if row is None or row.strike is None else row.strike
+    if name == "strike":
+        return strikes
+    if row is None or masked:
+        return [None] * len(strikes)
+    if name != "oi":
+        return row.lists[name] or [None] * len(strikes) if row.strike is not None else []
+    columns = [parallel(row, side) for side in ("call_oi", "put_oi")] + [row.lists["oi"] or [None] * len(strikes)]
+    return [
+        total if call is None or put is None else call + put
+        for call, put, total in (zip(*columns, strict=True) if strikes else ())
+    ]
 
 
 def metric_of(row: Row, metric: str) -> dict[float, float | None]:

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replay import sessions
-from replay.errors import InvalidTime
-from replay.sessions import find_session, parse_date, parse_moment
+from replay.errors import InvalidDuration, InvalidTime
+from replay.sessions import duration_text, find_session, parse_date, parse_duration, parse_moment
 
 UTC = dt.UTC
 NEW_YORK = ZoneInfo("America/New_York")
@@ -304,6 +304,75 @@ def test_microseconds_by_hand() -> None:
     assert sessions.floor_minute(-1) == -60_000_000
     assert sessions.iso_utc(1_784_917_800_000_000) == "2026-07-24T18:30:00Z"
     assert sessions.iso_utc(1_784_917_800_500_000) == "2026-07-24T18:30:00.500000Z"
+
+
+# --- lengths of time
+
+
+@pytest.mark.parametrize(
+    ("text", "length", "written"),
+    [
+        ("0s", dt.timedelta(0), "0s"),
+        ("0h", dt.timedelta(0), "0s"),
+        ("0.000000s", dt.timedelta(0), "0s"),
+        ("1us", dt.timedelta(microseconds=1), "1us"),
+        ("250ms", dt.timedelta(milliseconds=250), "250ms"),
+        ("1500us", dt.timedelta(microseconds=1500), "1500us"),
+        ("1.5ms", dt.timedelta(microseconds=1500), "1500us"),
+        ("1000ms", dt.timedelta(seconds=1), "1s"),
+        ("1.5s", dt.timedelta(milliseconds=1500), "1500ms"),
+        ("0.000001s", dt.timedelta(microseconds=1), "1us"),
+        ("30s", dt.timedelta(seconds=30), "30s"),
+        ("60s", dt.timedelta(minutes=1), "1m"),
+        ("007s", dt.timedelta(seconds=7), "7s"),
+        ("90s", dt.timedelta(seconds=90), "90s"),
+        (" 5m\n", dt.timedelta(minutes=5), "5m"),
+        ("390m", dt.timedelta(hours=6.5), "390m"),
+        ("0.1m", dt.timedelta(seconds=6), "6s"),
+        ("6.5h", dt.timedelta(hours=6.5), "390m"),
+        ("24h", dt.timedelta(days=1), "24h"),
+        ("0.000005h", dt.timedelta(milliseconds=18), "18ms"),
+        ("999999999s", dt.timedelta(seconds=999_999_999), "999999999s"),
+    ],
+)
+def test_a_length_of_time(text: str, length: dt.timedelta, written: str) -> None:
+    micros = parse_duration(text)
+    assert dt.timedelta(microseconds=micros) == length
+    assert parse_duration(length) == micros
+    assert duration_text(micros) == written
+    assert parse_duration(written) == micros
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "", " ", "s", "5", "-5s", "-0s", "+5s", "5 s", "5S", "5M", "1d", "1min", "1sec", "one minute", "1m30s", "1:30", "PT1M", "1e3s",
+        ".5s", "5.s", "1,5s", "1_000s", "1.5us", "0.5us", "0.0001ms", "0.0000001h", "1.0000001s", "nans", "infs", "0x1s", "٣s", "5s\0",
+        "9" * 5000 + "s", "\udcff", None, 0, 5, 1.5, True, b"5s", ["5s"], -dt.timedelta(microseconds=1), dt.timedelta.min, dt.time(0, 5),
+    ],
+    ids=lambda value: ascii(value)[:24],
+)  # fmt: skip
+def test_what_is_no_length_of_time(value: Any) -> None:
+    with pytest.raises(InvalidDuration) as error:
+        parse_duration(value, "latency")
+    assert error.value.code == "invalid_duration"
+    assert error.value.message.startswith("latency")
+    with pytest.raises(InvalidDuration, match="duration"):
+        parse_duration(value)
+
+
+@settings(derandomize=True, deadline=None, database=None)
+@given(length=st.timedeltas(dt.timedelta(0), dt.timedelta(days=3000)))
+def test_a_length_of_time_is_read_as_it_is_written(length: dt.timedelta) -> None:
+    micros = parse_duration(length)
+    assert dt.timedelta(microseconds=micros) == length
+    assert parse_duration(duration_text(micros)) == micros
+
+
+@pytest.mark.parametrize("text", ["1234.567891s", "24.000001h", "999999999.999999h", "86400000001us"])
+def test_a_long_and_fine_length_of_time_is_read_as_it_is_written(text: str) -> None:
+    micros = parse_duration(text)
+    assert parse_duration(duration_text(micros)) == micros
 
 
 def test_the_table_is_small_and_ascends() -> None:

@@ -10,9 +10,9 @@ import numpy as np
 
 from replay import schema
 from replay.contract import TIERS
-from replay.errors import InvalidDuration
+from replay.errors import InvalidDuration, InvalidTime
 from replay.ragged import Ints
-from replay.sessions import LATEST, SECOND, Session, parse_duration, parse_moment, to_us
+from replay.sessions import LATEST, SECOND, Session, parse_duration, parse_moment, session_date, to_us
 from replay.snapshots import no_snapshots, no_timeline, to_polars
 from replay.tape.gaps import GapPolicy, parse_gaps
 from replay.tape.tick import Quotes, Tick
@@ -63,8 +63,13 @@ class Tape:
         return next((n for n in (len(np.unique(track.timeline.ts)) for track in self.tracks) if n), 0)
 
     def at(self, as_of: str | dt.datetime, known_at: str | dt.datetime | None = None, gaps: str = "mask") -> Tick:
-        """What stood at one instant; ``known_at`` ``None``: as ``as_of``, ``"latest"``: with all recorded since."""
+        """What stood at one instant; ``known_at`` ``None``: as ``as_of``, ``"latest"``: with all recorded since.
+
+        Raises :class:`~replay.errors.InvalidTime` for an instant of another New York date than the session's.
+        """
         moment = to_us(parse_moment(as_of))
+        if session_date(moment) != self.session.date:
+            raise InvalidTime(f"as_of {as_of!s} is not on {self.session.date}, the date of this tape")
         if known_at is None:
             known = moment
         elif isinstance(known_at, str) and known_at.strip().lower() == "latest":
@@ -91,7 +96,8 @@ class Tape:
             ``strict``, ``mask`` or ``carry:LENGTH``; see :class:`~replay.tape.gaps.GapPolicy`.
         """
         instants = clock(self.session, step)
-        return Ticks(self, instants, instants - parse_duration(latency, "latency"), parse_gaps(gaps))
+        late = min(parse_duration(latency, "latency"), LATEST)
+        return Ticks(self, instants, instants - late, parse_gaps(gaps))
 
     def columns_read(self) -> list[str]:
         """The list columns that have been read so far, beside ``strike``, sorted."""

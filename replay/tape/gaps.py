@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from replay.errors import InvalidDuration, InvalidGapPolicy
-from replay.sessions import duration_text, parse_duration
+from replay.sessions import LATEST, duration_text, parse_duration
 
 POLICIES: Final = ("strict", "mask", "carry")
 
@@ -41,5 +41,5 @@ def parse_gaps(value: str | GapPolicy) -> GapPolicy:
         except InvalidDuration as error:
             raise InvalidGapPolicy(f"gaps {value!r}: {error.message}") from None
         if carried:
-            return GapPolicy("carry", carried)
+            return GapPolicy("carry", min(carried, LATEST))
     raise InvalidGapPolicy(f"gaps {value!r} is not one of strict, mask, carry:LENGTH (such as carry:5m)")

@@ -14,7 +14,7 @@ from replay.errors import InvalidMetric, NoStrikeData
 from replay.heatmap import Heatmap
 from replay.levels import Levels
 from replay.ragged import Floats
-from replay.sessions import NEW_YORK, Session, from_us
+from replay.sessions import NEW_YORK, Session, from_us, to_us
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from replay.tape.ticks import Ticks
 
 _VALUES: Final = frozenset((*METRICS, *schema.VALUES))
+_FIRST: Final = to_us(dt.datetime(1, 1, 2, tzinfo=dt.UTC))
+_LAST: Final = to_us(dt.datetime.max.replace(tzinfo=dt.UTC))
 _QUOTES: Final = ("call_bid", "call_ask", "put_bid", "put_ask")
 
 
@@ -88,8 +90,8 @@ class Tick:
 
     @property
     def known_at(self) -> dt.datetime:
-        """The knowledge cut at this instant: now less the latency, aware, New York."""
-        return from_us(self._ticks.known[self._i]).astimezone(NEW_YORK)
+        """The knowledge cut at this instant: now less the latency, aware, New York; as near it as a datetime gets."""
+        return from_us(min(max(self._ticks.known[self._i], _FIRST), _LAST)).astimezone(NEW_YORK)
 
     @property
     def tier(self) -> str:
@@ -110,7 +112,10 @@ class Tick:
 
     @property
     def stale(self) -> bool:
-        """Whether nothing is visible, or the newest snapshot is older than the gap policy bears with."""
+        """Whether nothing is visible, or the newest snapshot is older than the gap policy bears with.
+
+        For ``mask`` that is an age of lag + 2 cadences and more, as both were known then, beside the latency asked for.
+        """
         return self._ticks.stale[self._i]
 
     @property
@@ -121,7 +126,7 @@ class Tick:
     @property
     def strikes(self) -> Floats:
         """The newest snapshot's strikes (K,), USD, ascending, read-only; empty before the first, and for v1 rows."""
-        return self._ticks.rows("strike")[self._i]
+        return self._ticks.strikes()[self._i]
 
     def values(self, name: str) -> Floats:
         """A metric, or a stored list column, of the newest snapshot.
@@ -138,9 +143,10 @@ class Tick:
         """
         try:
             return self._ticks.known_rows[name][self._i]
-        except KeyError:
-            if name not in _VALUES:
-                raise InvalidMetric(f"{name!r} is none of {', '.join(METRICS)} and no stored list column") from None
+        except (KeyError, TypeError):
+            if not isinstance(name, str) or name not in _VALUES:
+                names = ", ".join(dict.fromkeys((*METRICS, *schema.VALUES)))
+                raise InvalidMetric(f"{name!r} is neither a metric nor a stored list column: {names}") from None
             return self._ticks.rows(name)[self._i]
 
     def heatmap(

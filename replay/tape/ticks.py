@@ -48,6 +48,7 @@ class Ticks(Sequence[Tick]):
         self.instants: list[int] = instants.tolist()
         self.known: list[int] = known.tolist()
         self.known_rows: dict[str, list[Floats]] = {}
+        self._strikes: list[Floats] | None = None
         self._track = np.zeros(len(instants), np.int64)
         self._newest = np.full(len(instants), -1, np.int64)
         limits = np.zeros(len(instants), np.int64)
@@ -60,8 +61,10 @@ class Ticks(Sequence[Tick]):
             limits[seen] = track.patience(instants, known, newest)[seen]
             ts[seen], spot[seen] = track.timeline.ts[newest[seen]], track.spot[newest[seen]]
         self._ts = ts.tolist()
-        self._late = (self._newest < 0) | (instants - ts >= limits)
-        stale = (self._newest < 0) | (instants - ts - policy.carried >= limits)
+        judged = np.minimum(instants, known)  # what a latency holds back is not late for it
+        self._judged: list[int] = judged.tolist()
+        self._late = (self._newest < 0) | (judged - ts >= limits)
+        stale = (self._newest < 0) | (judged - ts - policy.carried >= limits)
         self.stale: list[bool] = stale.tolist()
         self.spot: list[float] = np.where(stale, np.nan, spot).tolist()
         self._positions: list[int] = self._newest.tolist()
@@ -98,8 +101,14 @@ class Ticks(Sequence[Tick]):
         """``ts`` of the newest snapshot visible at an instant, microseconds; ``None`` before the first."""
         return self._ts[i] if self._positions[i] >= 0 else None
 
+    def strikes(self) -> list[Floats]:
+        """The strikes of the newest row at each instant, read-only; never masked."""
+        if self._strikes is None:
+            self._strikes = self._rows("strike")
+        return self._strikes
+
     def rows(self, name: str) -> list[Floats]:
-        """A metric or column of the newest row at each instant, read-only; ``strike`` is never masked."""
+        """A metric or column of the newest row at each instant, read-only; NaN where stale."""
         rows = self.known_rows.get(name)
         if rows is None:
             rows = self.known_rows[name] = self._rows(name)
@@ -152,16 +161,17 @@ class Ticks(Sequence[Tick]):
 
     def history(self, i: int, metric: str, mode: str, minutes: int | str) -> Floats:
         """A metric's bars (T, K) on the strikes of the newest snapshot at an instant; see :meth:`Tick.history`."""
-        strikes = self.rows("strike")[i]
+        strikes = self.strikes()[i]
         try:
             shown = self.heatmap(i, metric, mode, minutes)
         except NoStrikeData:
-            return np.empty((0, len(strikes)))
-        values = shown.values
-        if not np.array_equal(shown.strikes, strikes):
-            values = np.full((len(shown.minutes), len(strikes)), np.nan)
-            _, theirs, ours = np.intersect1d(shown.strikes, strikes, return_indices=True)
-            values[:, ours] = shown.values[:, theirs]
+            values = np.empty((0, len(strikes)))
+        else:
+            values = shown.values
+            if not np.array_equal(shown.strikes, strikes):
+                values = np.full((len(shown.minutes), len(strikes)), np.nan)
+                _, theirs, ours = np.intersect1d(shown.strikes, strikes, return_indices=True)
+                values[:, ours] = shown.values[:, theirs]
         values.flags.writeable = False
         return values
 
@@ -169,7 +179,7 @@ class Ticks(Sequence[Tick]):
         """The session's gaps as they were known at an instant, the last by default; microseconds, start and end."""
         i = range(len(self.instants))[i]
         clocks = self.track_at(i).timeline.clocks(self._visible_at(i))
-        return clocks.session_gaps(self.tape.session, self.instants[i])
+        return clocks.session_gaps(self.tape.session, self._judged[i])
 
     def breach(self) -> tuple[int, int, int] | None:
         """Where a ``strict`` run stops: the instant's number, and the gap's start and end in microseconds.
@@ -185,11 +195,11 @@ class Ticks(Sequence[Tick]):
                     return i, to_us(self.tape.session.open), now
                 continue
             clocks = self.track_at(i).timeline.clocks(self._visible_at(i))
-            found = clocks.session_gaps(self.tape.session, now)
+            found = clocks.session_gaps(self.tape.session, self._judged[i])
             if found:
                 return i, *found[0]
             if self._late[i]:
-                return i, self._ts[i], now
+                return i, self._ts[i], self._judged[i]
         return None
 
     def gap_found(self, stop: tuple[int, int, int]) -> GapFound:

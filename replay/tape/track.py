@@ -100,16 +100,18 @@ class Track:
         return np.maximum.accumulate(newest)
 
     def patience(self, instants: Ints, known: Ints, newest: Ints) -> Ints:
-        """For each instant (I,) the age from which its newest row is stale: lag + 2 cadences, microseconds.
+        """For each instant (I,) how old its newest row may be: stale from lag + 2 cadences on, microseconds.
 
-        Told exactly, from what was visible then, only where the age comes near it; elsewhere it is "never".
+        The age is taken at the knowledge cut where that is before the instant: data that is seen later by a latency
+        is not stale for it. Told exactly, from what was visible then, only where the age comes near it; elsewhere it
+        is "never".
         """
         line = self.timeline
         limits = np.full(len(instants), _NEVER, np.int64)
         if len(line.ts) == 0:
             return limits
         least = int((line.recorded_at - line.ts).min()) + 2 * self._least_cadence()
-        for i in np.flatnonzero((newest >= 0) & (instants - line.ts[newest] >= least)).tolist():
+        for i in np.flatnonzero((newest >= 0) & (np.minimum(instants, known) - line.ts[newest] >= least)).tolist():
             clocks = line.clocks(line.visible(int(instants[i]), int(known[i])))
             limits[i] = clocks.median_lag() + 2 * (clocks.median_step() or MINUTE)
         return limits
