@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import math
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -144,13 +145,20 @@ def max_pain(strikes: Floats, call_oi: Floats, put_oi: Floats, spot: float) -> f
 
     A side of a strike whose open interest is unknown counts for nothing; ``None`` where no open interest is known.
     """
-    calls, puts = np.nan_to_num(call_oi, nan=0.0), np.nan_to_num(put_oi, nan=0.0)
+    calls, puts = (np.where(np.isnan(each), 0.0, each) for each in (call_oi, put_oi))
     if not (calls.any() or puts.any()):
         return None
+    return _nearest(_least_pain(strikes.tobytes(), calls.tobytes(), puts.tobytes()), spot)
+
+
+@functools.lru_cache(maxsize=16)  # open interest stands still for a session, and this is most of what levels cost
+def _least_pain(strike_bytes: bytes, call_bytes: bytes, put_bytes: bytes) -> Floats:
+    """The strikes at which the holders' intrinsic value is least, from the bytes of the lists."""
+    strikes, calls, puts = (np.frombuffer(each, np.float64) for each in (strike_bytes, call_bytes, put_bytes))
     above = np.maximum(strikes[:, None] - strikes[None, :], 0.0)  # settlement, strike
     held = above * calls + above.T * puts
     pain = np.cumsum(held, axis=1)[:, -1]  # in the strikes' order, on every machine
-    return _nearest(strikes[pain == pain.min()], spot)
+    return np.asarray(strikes[pain == pain.min()])
 
 
 def atm_vol(strikes: Floats, call_iv: Floats, put_iv: Floats, spot: float) -> float | None:

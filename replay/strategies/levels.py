@@ -8,10 +8,13 @@ import replay
 
 
 class Levels(replay.Strategy):
-    """Records the magnet, the walls, the gamma flip, the pin score and spot at each tick."""
+    """Records the magnet, the walls, the gamma flip, the pin score and spot at each tick.
+
+    Prices are USD, the pin score 0 to 100. What is not known is null; a tick without data is a row of nulls.
+    """
 
     def on_tick(self, ctx: replay.Context) -> dict[str, Any]:
-        """One row a tick; a level that is not known is null."""
+        """One row a tick."""
         levels = ctx.levels
         return {
             "spot": ctx.spot,
