@@ -42,7 +42,7 @@ class Ragged:
     def shared(self) -> Ragged:
         """The same lists; where all rows are equal, and none is null or holds NaN, over one row of values."""
         block = self.block()
-        if block is None or not (block == block[0]).all():
+        if block is None or not (block[-1] == block[0]).all() or not (block == block[0]).all():
             return self
         return Ragged(block[0].copy(), np.zeros_like(self.starts), self.lengths, self.known)
 

@@ -1,6 +1,6 @@
 """Speed as ratios of medians within one run, against the bare decode and against what a user would write instead.
 
-    python scripts/bench.py [--sessions 26] [--rounds 3] [--json FILE]
+    python scripts/bench.py [--sessions 26] [--rounds 3] [--only requests|replays] [--peers PYTHON] [--json FILE]
 
 The data: sessions of 781 snapshots (30 seconds) x 240 strikes with every column, seeded. bare is pyarrow's decode of
 the columns a request needs, and nothing else. Variants take turns on each session, so that a drifting machine slows
@@ -17,7 +17,6 @@ import pathlib
 import shutil
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -33,60 +32,23 @@ from replay.exposure.chain import option_exposures, years_to
 from replay.ingest.mapping import Mapping
 from replay.ingest.run import ingest_chain
 from replay.lake import Lake
-from replay.sessions import Session, find_session, to_us
+from replay.sessions import Session, to_us
 from replay.storage.files import Partition, open_files
 from replay.storage.writer import LakeWriter, encode
+from scripts import bench_replay
+from scripts.bench_data import (
+    NEEDED,
+    SEED,
+    SNAPSHOTS,
+    STRIKES,
+    SYMBOL,
+    Timed,
+    clock,
+    full_sessions,
+    session_table,
+)
 
-SEED = 7
-SNAPSHOTS, STRIKES = 781, 240
-NEEDED = ["ts", "recorded_at", "spot", "strike", "gex"]
-SYMBOL = "BENCH"
-Timed = dict[str, list[float]]
-Numbers = np.ndarray[Any, np.dtype[Any]]
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
-
-
-def full_sessions(count: int) -> list[Session]:
-    """So many full trading days up to July 2026, the newest first."""
-    found: list[Session] = []
-    day = dt.date(2026, 7, 31)
-    while len(found) < count:
-        session = find_session(day)
-        if session is not None and session.minutes == 390:
-            found.append(session)
-        day -= dt.timedelta(days=1)
-    return found
-
-
-def session_table(session: Session, rng: np.random.Generator) -> pa.Table:
-    """One session with every column: doubles that do not repeat for exposures and flow, cents for quotes."""
-    ts = to_us(session.open) + np.arange(SNAPSHOTS) * 30_000_000
-    shape = (SNAPSHOTS, STRIKES)
-    offsets = pa.array(np.arange(SNAPSHOTS + 1) * STRIKES, pa.int32())
-
-    def lists(values: Numbers) -> pa.ListArray:
-        return pa.ListArray.from_arrays(offsets, pa.array(values.ravel().astype(np.float64)))
-
-    columns: dict[str, object] = {
-        "ts": pa.array(ts).cast(schema.TIMESTAMP),
-        "recorded_at": pa.array(ts + 800_000).cast(schema.TIMESTAMP),
-        "spot": 600 + np.round(rng.normal(0, 0.05, SNAPSHOTS).cumsum(), 2),
-        "expiration": pa.array([session.date] * SNAPSHOTS, pa.date32()),
-        "strike": lists(np.tile(np.arange(480.0, 480.0 + STRIKES), (SNAPSHOTS, 1))),
-    }
-    for name in ("gex", "dex", "vex", "chex", "signed_flow", "gamma_flow"):
-        columns[name] = lists(rng.normal(0, 1e8, shape))
-    for name in ("call_oi", "put_oi"):
-        columns[name] = lists(np.tile(rng.integers(0, 20_000, STRIKES), (SNAPSHOTS, 1)))
-    for name in ("call_flow", "put_flow"):
-        columns[name] = lists(rng.integers(-50, 50, shape))
-    for name in ("call_bid", "call_ask", "put_bid", "put_ask"):
-        columns[name] = lists(np.round(rng.uniform(0, 30, shape), 2))
-    for name in ("call_iv", "put_iv"):
-        columns[name] = lists(np.round(rng.uniform(0.1, 0.5, shape), 4))
-    for name in ("call_volume", "put_volume"):
-        columns[name] = lists(rng.integers(0, 50, shape).cumsum(0))
-    return schema.conform(pa.table(columns))
 
 
 def long_file(table: pa.Table, path: pathlib.Path) -> None:
@@ -213,13 +175,6 @@ class Bench:
         return {"rows": len(rows), "rows_per_s": len(rows) / total, **shares, "rest": 1 - sum(shares.values())}
 
 
-def clock(run: Callable[[], object]) -> float:
-    """Seconds of one run."""
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
-
-
 def polars_matrix(path: pathlib.Path, session: Session) -> Matrix:
     """The matrix in polars, written well: columns and time pushed down, the newest revision, the last of a minute."""
     close = session.close.astimezone(dt.UTC)
@@ -324,35 +279,71 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sessions", type=int, default=26, help="sessions to make, at least 26")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=["requests", "replays"], help="measure only these")
+    parser.add_argument("--peers", metavar="PYTHON", help="an interpreter that has backtrader and zipline-reloaded")
     parser.add_argument("--json", type=pathlib.Path, help="write the figures here as well")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="replay-bench-") as folder:
-        bench = Bench(pathlib.Path(folder), max(arguments.sessions, 26))
-        timed = (
-            bench.requests(arguments.rounds)
-            | bench.alternatives(arguments.rounds)
-            | bench.many_sessions(arguments.rounds)
-        )
-        ingest = bench.ingest(arguments.rounds)
-    medians = {name: statistics.median(times) for name, times in timed.items()}
+    figures: dict[str, Any] = {}
+    timed: Timed = {}
+    rows: list[tuple[str, float, str]] = []
+    with tempfile.TemporaryDirectory(prefix="replay-bench-") as name:
+        folder = pathlib.Path(name)
+        bench = Bench(folder, max(arguments.sessions, 26))
+        if arguments.only != "replays":
+            found = bench.requests(arguments.rounds) | bench.alternatives(arguments.rounds)
+            timed |= found | bench.many_sessions(arguments.rounds)
+            rows += ratios(medians_of(timed))
+            figures["ingest"] = bench.ingest(arguments.rounds)
+        if arguments.only != "requests":
+            replays = bench_replay.ReplayBench(folder, bench.lake, bench.files, arguments.rounds)
+            timed |= replays.sessions() | replays.loop()
+            speeds, notes = replays.peers(arguments.peers)
+            long = replays.make_long()
+            peaks = replays.memory(long)
+            timed |= replays.workers(long)
+            rows += bench_replay.ratios(medians_of(timed), peaks, speeds)
+            figures |= {"peak_bytes": peaks, "ticks_per_s": speeds, "peers": notes}
+    figures = {"medians_s": medians_of(timed), "ratios": {name: ratio for name, ratio, _ in rows}} | figures
     print(
         f"seed {SEED}, {SNAPSHOTS} snapshots x {STRIKES} strikes, {arguments.rounds} rounds, {os.cpu_count()} cores\n"
     )
-    print(f"{'':38}{'median ms':>10}{'quartiles':>16}")
-    for name, times in timed.items():
-        low, _, high = statistics.quantiles(times, n=4)
-        print(f"{name:38}{medians[name] * 1e3:10.2f}{low * 1e3:9.2f}-{high * 1e3:.2f}")
-    print(f"\n{'ratio of medians':38}{'':10}  bound")
-    for name, ratio, bound in ratios(medians):
-        print(f"{name:38}{ratio:10.2f}  {bound}")
-    print(
-        f"\ningest of {ingest['rows']:,} option rows from Parquet: {ingest['rows_per_s']:,.0f} rows/s; "
-        f"{ingest['greeks']:.0%} greeks and vols, {ingest['parquet']:.0%} Parquet, {ingest['rest']:.0%} the rest"
-    )
-    figures = {"medians_s": medians, "ratios": {name: ratio for name, ratio, _ in ratios(medians)}, "ingest": ingest}
+    print_table(timed, rows)
+    print_further(figures)
     print("\n" + json.dumps(figures))
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+def medians_of(timed: Timed) -> dict[str, float]:
+    """The median of each, seconds."""
+    return {name: statistics.median(times) for name, times in timed.items()}
+
+
+def print_table(timed: Timed, rows: list[tuple[str, float, str]]) -> None:
+    """Medians with their quartiles, then ratios of medians beside their bounds."""
+    print(f"{'':40}{'median ms':>12}{'quartiles':>20}")
+    for name, times in timed.items():
+        low, median, high = statistics.quantiles(times, n=4, method="inclusive")
+        print(f"{name:40}{median * 1e3:12.3f}{low * 1e3:11.3f}-{high * 1e3:.3f}")
+    print(f"\n{'ratio of medians':40}{'':12}  bound")
+    for name, ratio, bound in rows:
+        print(f"{name:40}{ratio:12.2f}  {bound}")
+
+
+def print_further(figures: dict[str, Any]) -> None:
+    """What is no ratio: rows and ticks a second, megabytes, and why a peer was not measured."""
+    if "ingest" in figures:
+        ingest = figures["ingest"]
+        print(
+            f"\ningest of {ingest['rows']:,} option rows from Parquet: {ingest['rows_per_s']:,.0f} rows/s; "
+            f"{ingest['greeks']:.0%} greeks and vols, {ingest['parquet']:.0%} Parquet, {ingest['rest']:.0%} the rest"
+        )
+    for name, peak in figures.get("peak_bytes", {}).items():
+        print(f"peak of {name}: {peak / 2**20:,.0f} MB")
+    for name, speed in figures.get("ticks_per_s", {}).items():
+        print(f"{name}: {speed:,.0f} ticks/s from the first callback to the last")
+    for name, note in figures.get("peers", {}).items():
+        print(f"{name}: {note}")
 
 
 if __name__ == "__main__":

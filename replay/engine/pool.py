@@ -13,6 +13,8 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from typing import Any, Final
 
+import pyarrow as pa
+
 from replay.engine.plan import Plan
 from replay.engine.session import Carried, Part, Ticked, replay_session, tapes_of
 from replay.errors import InvalidRun
@@ -64,9 +66,10 @@ def _by_workers(plan: Plan, lake: Lake, dates: Sequence[dt.date], workers: int) 
                 part = waiting[0][1].result()
             except BrokenProcessPool:
                 if attempt == _ATTEMPTS:
+                    at = (waiting or [(left[0],)])[0][0]
                     raise InvalidRun(
-                        f"a worker died {attempt} times at or after session {(waiting or [(left[0],)])[0][0]}; "
-                        "run it with 1 worker to see why"
+                        f"a worker died {attempt} times at or after session {at}; run it with 1 worker to see why "
+                        '(a script that asks for more needs `if __name__ == "__main__":`)'
                     ) from None
                 attempt += 1
                 left.extendleft(date for date, _ in reversed(waiting))
@@ -92,10 +95,12 @@ def _pool(plan: Plan, lake: Lake, workers: int) -> Executor:
     if method == "forkserver":
         context.set_forkserver_preload([__name__])
     bare = replace(plan, strategy=replace(plan.strategy, target=None))
-    return ProcessPoolExecutor(workers, context, _begin, (bare, lake, list(sys.path)))
+    threads = max(1, pa.cpu_count() // workers)
+    return ProcessPoolExecutor(workers, context, _begin, (bare, lake, list(sys.path), threads))
 
 
-def _begin(plan: Plan, lake: Lake, path: list[str]) -> None:
+def _begin(plan: Plan, lake: Lake, path: list[str], threads: int) -> None:
+    pa.set_cpu_count(threads)  # of Arrow: the other cores have workers of their own
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent answers it, and ends the workers
     sys.path[:] = path
     strategy = load(plan.strategy.reference, plan.strategy.style)

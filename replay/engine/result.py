@@ -7,20 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-import pyarrow as pa
-
 from replay.records import joined
 
 if TYPE_CHECKING:
     import pathlib
 
-_GAP: dict[str, Any] = {
-    "session": pl.Date,
-    "symbol": pl.String,
-    "start": pl.Datetime("us", "America/New_York"),
-    "end": pl.Datetime("us", "America/New_York"),
-}
+    import polars as pl
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -57,12 +50,17 @@ class Result:
 
     def to_polars(self) -> pl.DataFrame:
         """The recorded rows as a frame; null is not known."""
+        import polars as pl
+
         frame = pl.from_arrow(self.to_arrow())
         assert isinstance(frame, pl.DataFrame)
         return frame
 
     def gaps(self) -> pl.DataFrame:
         """Every gap met, one row each: session, symbol, start and end (New York)."""
+        import polars as pl
+
+        clock = pl.Datetime("us", "America/New_York")
         rows = [
             (
                 dt.date.fromisoformat(session["date"]),
@@ -74,10 +72,14 @@ class Result:
             for symbol, told in session["symbols"].items()
             for gap in told["gaps"]
         ]
-        return pl.DataFrame(rows, schema=_GAP, orient="row")
+        return pl.DataFrame(
+            rows, schema={"session": pl.Date, "symbol": pl.String, "start": clock, "end": clock}, orient="row"
+        )
 
     def log(self) -> pl.DataFrame:
         """What the strategy logged: ``at`` (New York wall clock) and ``message``."""
+        import polars as pl
+
         return pl.DataFrame(list(self._logged), schema={"at": pl.String, "message": pl.String})
 
     def __repr__(self) -> str:
