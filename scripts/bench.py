@@ -300,7 +300,7 @@ def main() -> None:
             speeds, notes = replays.peers(arguments.peers)
             long = replays.make_long()
             peaks = replays.memory(long)
-            timed |= replays.workers(long)
+            timed |= replays.workers()
             rows += bench_replay.ratios(medians_of(timed), peaks, speeds)
             figures |= {"peak_bytes": peaks, "ticks_per_s": speeds, "peers": notes}
     figures = {"medians_s": medians_of(timed), "ratios": {name: ratio for name, ratio, _ in rows}} | figures

@@ -29,7 +29,6 @@ from scripts.bench_data import NEEDED, SEED, SYMBOL, Timed, clock, full_sessions
 from scripts.bench_strategies import ReadsClose, ReadsRow
 
 LONG = 250
-SHARED_SESSIONS = 100
 LOOPS = 200
 PEERS = ("backtrader", "zipline")
 PEER_SESSIONS = 20
@@ -136,19 +135,19 @@ class ReplayBench:
                 peaks.setdefault(f"{count} sessions", []).append(int(done.stdout) * 1024)
         return {name: statistics.median(each) for name, each in peaks.items()}
 
-    def workers(self, dates: list[dt.date]) -> Timed:
-        """A run of 100 sessions on one process and on two, their start included."""
+    def workers(self) -> Timed:
+        """A run of 250 sessions on one process and on two, their start included."""
         timed: Timed = {}
         references = {"levels": "levels", "empty": f"{_HERE / 'bench_strategies.py'}:ReadsRow"}
-        for _ in range(self.rounds):
+        for _ in range(min(self.rounds, 2)):
             for name, reference in references.items():
                 for workers in (1, 2):
                     run = clock(
                         lambda reference=reference, workers=workers: replay.run(  # type: ignore[misc]
-                            reference, self.long, symbols=SYMBOL, end=dates[SHARED_SESSIONS - 1], workers=workers
+                            reference, self.long, symbols=SYMBOL, workers=workers
                         )
                     )
-                    timed.setdefault(f"{name}, {SHARED_SESSIONS} sessions, {workers} workers", []).append(run)
+                    timed.setdefault(f"{name}, {LONG} sessions, {workers} workers", []).append(run)
         return timed
 
     def peers(self, python: str | None) -> tuple[dict[str, float], dict[str, str]]:
@@ -221,7 +220,7 @@ def ratios(
 ) -> list[tuple[str, float, str]]:
     """What is measured of replays, its ratio, and the bound it is held against."""
     bare = medians["bare decode beside replays"]
-    shared = {name: medians[f"{name}, {SHARED_SESSIONS} sessions, 1 workers"] for name in ("levels", "empty")}
+    shared = {name: medians[f"{name}, {LONG} sessions, 1 workers"] for name in ("levels", "empty")}
     found = [
         ("replay of a session / bare", medians["replay of a session, columns known"] / bare, "<= 2.0"),
         ("the run's first session / bare", medians["replay of a session, columns not known"] / bare, "-"),
@@ -229,10 +228,10 @@ def ratios(
         (f"peak of {LONG} sessions / 5", peaks[f"{LONG} sessions"] / peaks["5 sessions"], "<= 1.3"),
         (
             "levels, 1 worker / 2",
-            shared["levels"] / medians[f"levels, {SHARED_SESSIONS} sessions, 2 workers"],
+            shared["levels"] / medians[f"levels, {LONG} sessions, 2 workers"],
             ">= 1.7",
         ),
-        ("empty, 1 worker / 2", shared["empty"] / medians[f"empty, {SHARED_SESSIONS} sessions, 2 workers"], "-"),
+        ("empty, 1 worker / 2", shared["empty"] / medians[f"empty, {LONG} sessions, 2 workers"], "-"),
     ]
     found += [
         (f"ticks/s / {name}", speeds["replay"] / speed, ">= 10") for name, speed in speeds.items() if name != "replay"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -140,6 +140,12 @@ class ColumnCache:
             while len(self._footers) > 256:
                 self._footers.popitem(last=False)
         return footer
+
+    def forget(self, files: Iterable[StoredFile]) -> None:
+        """Let the footers of these files go: a wide file's takes some 200 kB."""
+        with self._lock:
+            for file in files:
+                self._footers.pop((file.path, file.identity), None)
 
     def ahead(self, file: StoredFile, since: int, until: int, names: Sequence[str]) -> dict[str, Kept]:
         """Columns of the row groups that may hold a ``ts`` from ``since`` to ``until``, to be handed to :meth:`fetch`.

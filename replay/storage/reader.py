@@ -128,7 +128,9 @@ class Reader:
                 ahead.update({f.path: self._columns.ahead(f, -LATEST, LATEST, names) for f in files})
 
             timeline, _ = self._timeline(partition, 0, 0, meanwhile)
-            return timeline, self._decode(timeline, np.arange(len(timeline.ts)), columns, ahead, keep=False)
+            rows = self._decode(timeline, np.arange(len(timeline.ts)), columns, ahead, keep=False)
+            self._columns.forget(timeline.files)
+            return timeline, rows
 
         return self._steadily(partition, read)
 
@@ -136,6 +138,7 @@ class Reader:
         """More columns of every row of a timeline; as in :meth:`session` nothing is kept."""
         rows = np.arange(len(timeline.ts))
         read = self._steadily(timeline.partition, lambda _: self._decode(timeline, rows, columns, keep=False))
+        self._columns.forget(timeline.files)
         return {name: read.lists[name] for name in columns}
 
     def footers(self, timeline: StoredTimeline) -> list[Footer]:
