@@ -15,16 +15,20 @@ import numpy as np
 import pytest
 
 import replay
+from replay.engine.plan import make_plan
 from replay.errors import GapFound, InvalidRun, StrategyFailed
 from replay.leaks import Audit
+from replay.leaks.auditor import Auditor
 from replay.leaks.future import PERTURBATIONS, Cut, perturbed
 from replay.queries import shipped
 from replay.snapshots import Timeline
+from replay.strategy.loading import load
 from replay.strategy.loading import shipped as shipped_strategies
 from replay.tape import Track
 from tests.strategies_for_tests import Carries, Everything, bars
 
 LAKE = shipped("fixtures") / "lake"
+COUNTED = pytest.mark.skipif(not pathlib.Path("/proc/self/io").exists(), reason="the system counts no bytes")
 CORRECTED, GAP, EARLY, FULL = "2026-07-24", "2026-04-15", "2025-11-28", "2026-06-05"
 
 
@@ -120,7 +124,22 @@ class TestHonest:
 
         found = audited(lake, works, sample=3)
         assert not found, found.to_text()
-        assert found.notes == ["2026-07-24 09:45:00 writes the file mine.txt"]
+        assert found.notes[0] == "2026-07-24 09:45:00 writes the file mine.txt"
+
+    def test_a_field_that_later_rows_widen_is_no_leak(self, lake: replay.Lake) -> None:
+        def widens(ctx: replay.Context) -> dict[str, Any]:
+            return {"x": 1 if ctx.now.hour < 12 else 1.5, **({"late": ctx.spot} if ctx.now.hour > 13 else {})}
+
+        found = audited(lake, widens, step="1h", sample=None)
+        assert not found, found.to_text()
+
+    def test_a_folder_listed_by_an_import_is_no_leak(self, lake: replay.Lake, tmp_path: pathlib.Path) -> None:
+        (tmp_path / "beside").mkdir()
+        (tmp_path / "beside" / "__init__.py").write_text("")
+        (tmp_path / "beside" / "deeper.py").write_text("X = 1\n")
+        (tmp_path / "mine.py").write_text("def f(ctx):\n    import beside.deeper\n    return {'x': beside.deeper.X}\n")
+        found = audited(lake, f"{tmp_path}/mine.py:f", sample=2)
+        assert not found, found.to_text()
 
 
 class TestOurOwn:
@@ -168,6 +187,28 @@ class TestOurOwn:
         monkeypatch.setattr(Timeline, "visible", visible)
         found = audited(lake, lambda ctx: {"x": ctx.history("gex", minutes=390)[:, 0]}, sample=6)
         assert {finding.kind for finding in found.findings} == {"future"}
+
+
+class TestSample:
+    def test_it_has_both_ends_the_gap_the_correction_and_depends_on_the_seed(self, lake: replay.Lake) -> None:
+        def chosen(date: str, sample: int, seed: int = 0) -> list[str]:
+            loaded = load("levels")
+            plan = make_plan(
+                loaded, lake, symbols="SPY", start=date, end=date, step="1m", params={}, latency="0s", gaps="mask",
+                seed=seed, tier=None, request={},
+            )  # fmt: skip
+            zone = lake.tape("SPY", date).session.open.tzinfo
+            at = Auditor(plan, lake, sample, None)._chosen({"SPY": lake.tape("SPY", date)})
+            return [f"{dt.datetime.fromtimestamp(each / 1e6, zone):%H:%M}" for each in at]
+
+        for date in (GAP, CORRECTED):
+            assert {"09:30", "16:00"} <= set(chosen(date, 3))
+            assert len(chosen(date, 12)) == 12
+        gap = lake.tape("SPY", GAP).ticks().gaps()[0]
+        ends = {f"{dt.datetime.fromtimestamp(us / 1e6, lake.tape('SPY', GAP).session.open.tzinfo):%H:%M}" for us in gap}
+        assert ends & set(chosen(GAP, 12))
+        assert chosen(GAP, 12, 1) == chosen(GAP, 12, 1)
+        assert chosen(GAP, 12, 1) != chosen(GAP, 12, 2)
 
 
 def later_tick(ctx: replay.Context) -> dict[str, Any]:
@@ -280,9 +321,38 @@ class TestCheats:
         assert said in touched[0].how
         assert (touched[0].session, touched[0].at) == (CORRECTED, "12:30:00")
 
+    @pytest.mark.parametrize(
+        ("body", "kind", "said"),
+        [
+            ("CON.execute(f\"SELECT max(spot) FROM '{FILE}'\").fetchone()[0]", "read", "a connection's execute()"),
+            pytest.param("LAZY.select(pl.col('spot').max()).collect().item()", "read", "compiled code", marks=COUNTED),
+            pytest.param(
+                "max(SET.to_table(columns=['spot'])['spot'].to_pylist())", "read", "compiled code", marks=COUNTED
+            ),
+            ("np.random.seed(1) or np.random.random()", "random", "numpy.random"),
+            ("random.Random().random()", "random", "without a seed"),
+            ("threading.Thread(target=print).start()", "outside", "a thread"),
+            ("hash('SPY')", "again", "a fresh process"),
+            ("''.join({'gex', 'dex', 'vex', 'chex', 'oi', 'a', 'b', 'c'})", "again", "a fresh process"),
+        ],
+    )
+    def test_what_hides_from_names_is_found(
+        self, lake: replay.Lake, tmp_path: pathlib.Path, body: str, kind: str, said: str
+    ) -> None:
+        file = next((LAKE / "tier=raw" / "symbol=SPY" / f"date={CORRECTED}").glob("*.parquet"))
+        (tmp_path / "hides.py").write_text(
+            "import random, threading\nimport duckdb, numpy as np, polars as pl, pyarrow.dataset as ds\n"
+            f"FILE = {str(file)!r}\n"
+            "CON, LAZY, SET = duckdb.connect(), pl.scan_parquet(FILE), ds.dataset(FILE)\n"
+            f"def hides(ctx):\n    return {{'x': {body}}}\n",
+            encoding="utf-8",
+        )
+        found = audited(lake, f"{tmp_path}/hides.py:hides", step="3h", sample=2)
+        assert any(each.kind == kind and said in each.how for each in found.findings), found.to_text()
+
     def test_random_numbers_of_a_compiled_library_show_in_the_second_run(self, lake: replay.Lake) -> None:
         found = audited(lake, lambda _: {"x": np.random.random()}, sample=2)
-        assert [finding.kind for finding in found.findings] == ["again"]
+        assert [finding.kind for finding in found.findings] == ["again", "random"]
         assert found.findings[0].field == "x"
 
     def test_a_global_from_an_earlier_run_shows(self, lake: replay.Lake) -> None:
@@ -324,7 +394,7 @@ class TestCheats:
 
         found = audited(lake, diary)
         assert {"again", "read"} <= {finding.kind for finding in found.findings}
-        assert found.notes == ["2026-07-24 09:45:00 writes the file spots.txt"]
+        assert found.notes[0] == "2026-07-24 09:45:00 writes the file spots.txt"
 
     def test_an_error_that_the_future_brings_about_is_a_leak(self, lake: replay.Lake) -> None:
         def needs(ctx: replay.Context) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import datetime as dt
 import sys
@@ -13,18 +14,20 @@ import numpy as np
 
 from replay.engine.plan import Plan
 from replay.engine.session import Carried, Part, replay_session, tapes_of
-from replay.errors import GapFound, InvalidRun, StrategyFailed
+from replay.errors import GapFound, InvalidRecord, InvalidRun, StrategyFailed
 from replay.lake import Lake
+from replay.leaks.fresh import in_fresh_process
 from replay.leaks.future import PERTURBATIONS, Cut, perturbed
 from replay.leaks.guard import Guard
 from replay.leaks.report import Audit, Finding
-from replay.records import moment_text
+from replay.records import common_schema, conformed, moment_text
 from replay.sessions import NEW_YORK, parse_duration, to_us
 from replay.strategy import Context, Strategy
 from replay.strategy.loading import Loaded
 from replay.tape import Tape, Track, clock
 
 Told = Callable[[int, int], None]
+Said = list[tuple[str, dict[str, Any]]]
 _ORDER: Final = {"future": 0, "again": 1}
 
 
@@ -101,12 +104,22 @@ class Auditor:
             for date, given, reference in reversed(done):
                 tapes = tapes_of(self._lake, plan, date)
                 self._same_again(tapes, given, reference, "nothing changed: the sessions in another order")
+        self._afresh([reference for _, _, reference in done])
         self._progress(len(plan.dates), len(plan.dates))
         found = sorted(self._findings.values(), key=lambda each: (_ORDER.get(each.kind, 2), each.session, each.at))
         return Audit(
             plan.strategy.name, plan.symbols, [date.isoformat() for date in plan.dates], self._instants,
             PERTURBATIONS, self._ticks, plan.seed, found, list(self._notes.values()),
         )  # fmt: skip
+
+    def _afresh(self, references: list[Part]) -> None:
+        """Run all sessions in a fresh process, unless it is known that they leak: a process takes a second to start."""
+        parts, why = ([], "it leaks already") if self._findings else in_fresh_process(self._plan, self._lake)
+        for reference, part in zip(references, parts, strict=False):
+            self._ticks += int(part.told["ticks"])
+            self._compare(reference, part, None, "again", "nothing changed: a fresh process")
+        if why is not None:
+            self._notes["fresh"] = f"not run in a fresh process, {why}"
 
     def _replay(self, plan: Plan, tapes: Mapping[str, Tape], carried: Carried, until: int | None = None) -> Part:
         """Replay a session; what its tracks read, the engine reads, and no strategy."""
@@ -142,27 +155,31 @@ class Auditor:
                 self._compare(reference, part, at, "future", how)
 
     def _chosen(self, tapes: Mapping[str, Tape]) -> list[int]:
-        """The instants whose future is replaced: ends, the ticks around corrections, and others spread evenly."""
+        """The instants whose future is replaced: ends, those around corrections and gaps, and others by the seed."""
         instants = _instants(tapes, self._plan)
         if self._sample is None or self._sample >= len(instants):
             return [int(each) for each in instants]
-        wanted = {0, len(instants) - 1}
+        wanted = [len(instants) - 1, 0]
+        odd: list[int] = []
         for tape in tapes.values():
             for track in tape.tracks:
                 line = track.timeline
                 again = line.recorded_at[1:][line.ts[1:] == line.ts[:-1]] + self._latency
-                at = np.searchsorted(instants, np.unique(again[(again > instants[0]) & (again <= instants[-1])]))
-                for i in np.unique(at)[:2].tolist():
-                    wanted |= {i - 1, i}
-        for i in np.linspace(0, len(instants) - 1, self._sample).round().astype(int).tolist():
-            if len(wanted) < self._sample:
-                wanted.add(i)
-        return [int(instants[i]) for i in sorted(wanted)[: max(self._sample, 2)]]
+                last = np.flatnonzero(np.append(line.ts[1:] != line.ts[:-1], len(line.ts) > 0))
+                gaps = line.clocks(last).session_gaps(tape.session, int(instants[-1])) if len(last) else []
+                edges = np.unique(np.concatenate([again, np.array(gaps, np.int64).ravel()]))
+                at = np.searchsorted(instants, edges[(edges > instants[0]) & (edges <= instants[-1])])
+                odd += np.unique(np.concatenate([at - 1, at])).tolist()
+        half = self._sample // 2
+        wanted += odd if len(odd) <= half else [odd[i] for i in np.linspace(0, len(odd) - 1, half).round().astype(int)]
+        chance = np.random.default_rng([self._plan.seed, int(instants[0]) // 10**6])
+        order = dict.fromkeys([*wanted, *chance.permutation(len(instants)).tolist()])
+        return sorted(int(instants[i]) for i in list(order)[: self._sample])
 
     def _compare(self, reference: Part, part: Part, until: int | None, kind: str, how: str) -> bool:
         """Whether a part recorded and logged what the reference did, up to an instant; the first difference is kept."""
         last = until is None or until == to_us(_close(reference))
-        change = _difference(_said(reference, None if last else until), _said(part, None if last else until))
+        change = _difference(*_as_said(reference, part, None if last else until))
         if part.error is not None:
             change = (_clock(part.error["at"]), "error", "none", part.error["message"])
         if change is None:
@@ -210,9 +227,17 @@ def _copied(carried: Carried, plan: Plan) -> Carried:
         ) from error
 
 
-def _said(part: Part, until: int | None) -> list[tuple[str, dict[str, Any]]]:
+def _as_said(a: Part, b: Part, until: int | None) -> tuple[Said, Said]:
+    """What two parts said, as values of the same types: rows after the instant widen a field of those before it."""
+    tables = [a.table, b.table]
+    with contextlib.suppress(InvalidRecord):  # of kinds that no type holds both: that is a difference
+        tables = list(conformed(tables, common_schema(table.schema for table in tables)))
+    return _said(a, tables[0], until), _said(b, tables[1], until)
+
+
+def _said(part: Part, table: Any, until: int | None) -> Said:
     """Everything a part recorded and logged up to an instant: New York time, and the fields that are not null."""
-    rows = part.table.to_pylist()
+    rows = table.to_pylist()
     said = [(row["at"], {name: value for name, value in row.items() if value is not None}) for row in rows]
     said.extend(
         (dt.datetime.fromisoformat(line["at"]).replace(tzinfo=NEW_YORK), {"log": line["message"]})

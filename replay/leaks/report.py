@@ -8,7 +8,9 @@ from typing import Any, Final
 
 BLIND: Final = (
     "data read before the first callback, such as when the strategy's file is imported",
-    "files read by compiled code that tells Python nothing, in other threads, or in other processes",
+    "files mapped into memory before that, and, but on Linux, files that compiled code reads by itself",
+    "what other processes, or threads started before the first callback, do for the strategy",
+    "a clock asked by compiled code and recorded so coarsely that no run differs, such as numpy's 'now'",
     "what is neither recorded nor logged: only that is compared",
     "whether the lake's recorded_at is honest",
 )
