@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def steps(items: Sequence[T], noun: str) -> Iterator[T]:
+def steps(items: Sequence[T], noun: str) -> Generator[T, None, None]:
     """The items one by one, with a bar where standard error is a terminal."""
     if not sys.stderr.isatty():
         yield from items

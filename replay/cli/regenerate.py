@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import pathlib
-from collections import Counter
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import click
 
 from replay.cli import options, output
-from replay.errors import NoStrikeData
+from replay.errors import NoStrikeData, ReplayError
+
+if sys.platform != "win32":
+    import fcntl
 
 if TYPE_CHECKING:
     from replay.lake import Lake
     from replay.regenerate import Bulk, Request
 
 FORMATS = ("json", "parquet", "png", "html")
+_NAMED = 10  # so many of each kind of thing that was passed over are named
+_LEFTOVER = re.compile(r"\.(.+)\.[0-9a-f]{8}\.partial", re.DOTALL)
 
 
 @click.command()
@@ -28,7 +38,7 @@ FORMATS = ("json", "parquet", "png", "html")
     default="close",
     show_default=True,
     metavar="close|10:00,14:30|every:30m",
-    help="Moments of each session, New York.",
+    help="Moments of each session, New York time; the close is the session's real one.",
 )
 @click.option("--metric", default="gex", show_default=True, metavar="gex,oi,...", help="One or several.")
 @click.option("--mode", default="raw", show_default=True, metavar="raw,delta", help="One or both.")
@@ -59,57 +69,86 @@ def regenerate(
 ) -> None:
     """Write SYMBOL's heatmaps of many past moments, one file each.
 
-    Each file holds the bytes of `replay heatmap` for its moment, and has a name that says it. Run again, it writes
-    only what is not there yet.
+    Each file holds the bytes of `replay heatmap` for its moment, under a name that says which it is, such as
+    SPY_2026-07-24_1430_gex_raw.json. Run again, it writes only what is not there yet.
 
     \b
     Example:
-      replay regenerate SPY --lake lake --from 2026-07-17 --to 2026-08-12 --at 10:00,close --metric gex,oi --out maps
+      replay regenerate SPY --lake lake --from 2026-07-17 --at 10:00,14:30,close --metric gex,oi --out maps
       replay regenerate SPY --lake lake --at every:30m --format png --out pictures
     """
     from replay.lake import open_lake
     from replay.regenerate import bulk
 
-    with open_lake(lake_path) as lake:
-        wanted = bulk(
-            lake, symbol, start=start, end=end, at=at, metrics=_listed(metric), modes=_listed(mode), minutes=minutes,
-            known_at=known_at, tier=tier,
-        )  # fmt: skip
-        counts: Counter[str] = Counter()
-        refused: list[str] = []
-        try:
-            _write_all(lake, wanted, out_path, form, counts, refused)
-        except KeyboardInterrupt:
-            click.echo(_summary(wanted, counts, refused, out_path), err=True)
-            click.echo("interrupted; run it again to go on", err=True)
-            click.get_current_context().exit(130)
-    click.echo(_summary(wanted, counts, refused, out_path), err=True)
+    done = _Done(out_path)
+    try:
+        with open_lake(lake_path) as lake:
+            wanted = bulk(
+                lake, symbol, start=start, end=end, at=at, metrics=_listed(metric), modes=_listed(mode),
+                minutes=minutes, known_at=known_at, tier=tier,
+            )  # fmt: skip
+            done.outside = len(wanted.outside)
+            click.echo(_passed_over(wanted), err=True, nl=False)
+            _write_all(lake, wanted, out_path, form, done)
+    except KeyboardInterrupt:
+        click.echo(f"{done}\ninterrupted; run it again to go on", err=True)
+        click.get_current_context().exit(130)
+    except ReplayError:
+        if done.written:
+            click.echo(str(done), err=True)
+        raise
+    click.echo(str(done), err=True)
+
+
+@dataclass
+class _Done:
+    """What became of the requests so far."""
+
+    folder: pathlib.Path
+    written: int = 0
+    empty: int = 0
+    there: int = 0
+    outside: int = 0
+    refused: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        """In one line, after one that names what was refused."""
+        empty = f" ({self.empty:,} of them empty)" if self.empty else ""
+        rest = {
+            "already there": self.there,
+            "refused": len(self.refused),
+            "passed over, outside the session": self.outside,
+        }
+        told = [f"{self.written:,} written{empty}", *(f"{count:,} {what}" for what, count in rest.items() if count)]
+        return f"{_note(f'refused, {NoStrikeData.code}', self.refused)}{self.folder}: {', '.join(told)}"
 
 
 def _listed(text: str) -> list[str]:
-    return list(dict.fromkeys(each.strip() for each in text.split(",")))
+    return [each.strip() for each in text.split(",")]
 
 
-def _write_all(
-    lake: Lake, wanted: Bulk, out_path: pathlib.Path, form: str, counts: Counter[str], refused: list[str]
-) -> None:
+def _write_all(lake: Lake, wanted: Bulk, folder: pathlib.Path, form: str, done: _Done) -> None:
     from replay.cli.progress import steps
 
-    with output.writing(str(out_path)):
-        out_path.mkdir(parents=True, exist_ok=True)
-    for request in steps(wanted.requests, "heatmaps"):
-        target = out_path / f"{request.name}.{form}"
-        if target.exists():
-            counts["already there"] += 1
-            continue
-        try:
-            counts[_write(lake, request, target, form)] += 1
-        except NoStrikeData as error:
-            refused.append(f"{request.name}: {error}")
+    with output.writing(str(folder)):
+        folder.mkdir(parents=True, exist_ok=True)
+    targets = {f"{request.name}.{form}": request for request in wanted.requests}
+    with _own(folder, targets), contextlib.closing(steps(list(targets.items()), "heatmaps")) as requests:
+        for name, request in requests:
+            if (folder / name).is_file():
+                done.there += 1
+                continue
+            try:
+                bars = _write(lake, request, folder / name, form)
+            except NoStrikeData:
+                done.refused.append(request.name)
+            else:
+                done.written += 1
+                done.empty += not bars
 
 
-def _write(lake: Lake, request: Request, target: pathlib.Path, form: str) -> str:
-    """Write one file; what it is counted as."""
+def _write(lake: Lake, request: Request, target: pathlib.Path, form: str) -> int:
+    """Write one file; how many bars its heatmap has."""
     from replay.cli.heatmap import render
 
     answer = lake.heatmap(
@@ -122,20 +161,43 @@ def _write(lake: Lake, request: Request, target: pathlib.Path, form: str) -> str
         tier=request.tier,
     )
     output.emit(render(lake, answer, form), target)
-    return "written" if len(answer.minutes) else "written without a bar"
+    return len(answer.minutes)
 
 
-def _summary(wanted: Bulk, counts: Counter[str], refused: list[str], out_path: pathlib.Path) -> str:
-    done = ", ".join(f"{count:,} {what}" for what, count in sorted(counts.items())) or "none written"
-    done += f", {len(refused):,} refused" if refused else ""
-    lines = [f"{len(wanted.requests):,} heatmaps for {out_path}: {done}"]
-    lines += [f"  {each}" for each in refused[:5]]
-    if len(refused) > 5:
-        lines.append(f"  and {len(refused) - 5:,} more")
-    if wanted.outside:
-        date, time = wanted.outside[0]
-        lines.append(f"not open then: {len(wanted.outside):,} moments, the first {date} {time}")
-    if wanted.missing:
-        span = f"{wanted.missing[0]} to {wanted.missing[-1]}"
-        lines.append(f"not in the lake: {len(wanted.missing):,} sessions of the exchange, {span}")
-    return "\n".join(lines)
+@contextlib.contextmanager
+def _own(folder: pathlib.Path, targets: dict[str, Request]) -> Iterator[None]:
+    """Work in a folder; what killed writers of these files left in it goes, unless another one is at work there."""
+    if sys.platform == "win32":
+        yield
+        return
+    with output.writing(str(folder)):
+        descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # where another holds it, or locks are not known
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for path in folder.glob(".*.partial"):
+                found = _LEFTOVER.fullmatch(path.name)
+                if found and found[1] in targets:
+                    path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _passed_over(wanted: Bulk) -> str:
+    """Notes on what there is no file for."""
+    return (
+        _note("outside the session", [f"{date} {time}" for date, time in wanted.outside])
+        + _note("not in the lake, sessions of the exchange", list(map(str, wanted.missing)))
+        + _note("in the lake, but no sessions of the exchange", list(map(str, wanted.closed)))
+    )
+
+
+def _note(what: str, names: list[str]) -> str:
+    """A line that counts things and names the first of them; nothing where there is none."""
+    if not names:
+        return ""
+    more = f" and {len(names) - _NAMED:,} more, up to {names[-1]}" if len(names) > _NAMED else ""
+    return f"note: {what}: {len(names):,}: {', '.join(names[:_NAMED])}{more}\n"

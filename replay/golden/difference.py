@@ -2,35 +2,53 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-Cells = dict[tuple[str, float], float | None]
+from replay.sessions import iso_utc, to_us
+
+Cells = dict[tuple[str, float], Any]
+_MOMENTS: Final = frozenset({"as_of", "t"})
+_SHOWN: Final = 80  # letters of a value in a message
 
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """A number is near enough if it is off by no more than the larger of ``absolute`` and ``relative`` times golden."""
+    """A number is near enough if it is off by no more than the larger of ``absolute`` and ``relative`` times golden.
+
+    Both bounds are inclusive. What is not finite is near itself alone, and NaN not even that.
+    """
 
     absolute: float = 0.0
     relative: float = 0.0
 
     def holds(self, golden: float, found: float) -> bool:
         """Whether a number is near enough."""
-        return golden == found or abs(found - golden) <= max(self.absolute, self.relative * abs(golden))
+        if golden == found or not (math.isfinite(golden) and math.isfinite(found)):
+            return golden == found
+        return abs(found - golden) <= max(self.absolute, self.relative * abs(golden))
 
 
 EXACT: Final = Tolerance()
+ToleranceOf = Callable[[str], Tolerance]
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """One value that differs.
 
-    ``t`` and ``strike`` say which cell of a heatmap, where it is one; ``field`` is the metric, or the field's name.
-    ``size`` is how far it is off; infinite where one side has no number, or the text differs.
+    Attributes
+    ----------
+    field
+        The metric, or the field's name; ``bars`` and ``strikes_grid`` for a bar or a strike of one side alone.
+    golden, found
+        The values, or words such as ``absent``.
+    t, strike
+        Which cell of a heatmap, where it is one; ``t`` is also a recorded row's moment.
     """
 
     field: str
@@ -41,9 +59,10 @@ class Difference:
 
     @property
     def size(self) -> float:
-        """How far it is off."""
-        if _is_number(self.golden) and _is_number(self.found):
-            return abs(float(self.found) - float(self.golden))
+        """How far it is off, in the field's unit; infinite where one side is no finite number."""
+        if is_number(self.golden) and is_number(self.found):
+            off = abs(self.found - self.golden)
+            return float(off) if math.isfinite(off) else math.inf
         return math.inf
 
     def __str__(self) -> str:
@@ -51,16 +70,16 @@ class Difference:
         if self.t is not None:
             where += f" {self.t}"
         if self.strike is not None:
-            where += f" strike {self.strike:g}"
+            where += f" strike {strike_text(self.strike)}"
         off = f", off by {self.size:.6g}" if math.isfinite(self.size) else ""
         return f"{where}: golden {_text(self.golden)}, now {_text(self.found)}{off}"
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All differences of one answer, the worst first: fields before cells, then by size.
+    """All differences of one answer: fields, bars and rows before strikes and cells, and of these the worst first.
 
-    ``golden`` and ``found`` are the answers compared.
+    ``golden`` and ``found`` are the answers compared, as parsed JSON. False where nothing differs.
     """
 
     differences: Sequence[Difference]
@@ -70,85 +89,130 @@ class Comparison:
     def __bool__(self) -> bool:
         return bool(self.differences)
 
+    def lines(self, most: int) -> list[str]:
+        """How many differences there are, the worst of them, and how many more; of ``most`` 0 the first alone."""
+        count = len(self.differences)
+        lines = [f"{count:,} difference{'' if count == 1 else 's'}"]
+        lines += [f"  {each}" for each in self.differences[:most]]
+        return [*lines, f"  and {count - most:,} more"] if 0 < most < count else lines
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
-
-def _text(value: Any) -> str:
-    return "null" if value is None else str(value) if isinstance(value, _Word) else repr(value)
-
-
-class _Word(str):
-    """What stands for something that is no value: told without quotes."""
+class Word(str):
+    """What stands for something that is no value: told without quotes, and equal to no value."""
 
     __slots__ = ()
 
 
-_ABSENT: Final = _Word("absent")
-Tolerances = Callable[[str], Tolerance]
+ABSENT: Final = Word("absent")
 
 
-def compare_bodies(golden: Mapping[str, Any], found: Mapping[str, Any], tolerance: Tolerances) -> Comparison:
-    """Two bodies of the heatmap endpoint, as parsed JSON."""
-    metric = str(golden.get("metric"))
-    differences = list(_fields(golden, found, ("bars", "strikes_grid"), tolerance))
-    ours = {str(bar["t"]): bar for bar in found.get("bars", [])}
-    theirs = {str(bar["t"]): bar for bar in golden.get("bars", [])}
-    for t in sorted({*ours, *theirs}):
-        if t not in ours or t not in theirs:
-            here = (_ABSENT, _Word("a bar")) if t in ours else (_Word("a bar"), _ABSENT)
-            differences.append(Difference("bars", *here, t=t))
+def is_number(value: Any) -> bool:
+    """Whether a parsed value is a number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def strike_text(strike: float) -> str:
+    """A strike as the wire has it: integral ones without a fraction."""
+    return str(int(strike)) if strike.is_integer() else repr(strike)
+
+
+def instant_text(value: Any) -> Any:
+    """An instant with an offset as the engine writes it; anything else as it is."""
+    try:
+        moment = dt.datetime.fromisoformat(value)
+        return value if moment.utcoffset() is None else iso_utc(to_us(moment))
+    except (TypeError, ValueError, OverflowError):
+        return value
+
+
+def compare_bodies(golden: Mapping[str, Any], found: Mapping[str, Any], tolerance: ToleranceOf) -> Comparison:
+    """Two bodies of the heatmap endpoint, as parsed JSON of its shape (:func:`replay.golden.store.check_body`).
+
+    Bars are told apart by instant and strikes by price, so neither order nor spelling matters.
+    """
+    differences = list(_fields(golden, found, tolerance, but=("bars", "strikes_grid")))
+    old, new = bars_of(golden), bars_of(found)
+    for t in sorted({*old, *new}):
+        if t not in new or t not in old:
+            differences.append(_of_one_side("bars", t in old, "a bar", t=t))
         else:
-            differences += _values("spot", theirs[t].get("spot"), ours[t].get("spot"), tolerance("spot"), t)
-    old, new = cells_of(golden), cells_of(found)
-    strikes = [set(map(float, each.get("strikes_grid", []))) for each in (golden, found)]
-    for strike in sorted(strikes[0] ^ strikes[1]):
-        here = (_Word("listed"), _ABSENT) if strike in strikes[0] else (_ABSENT, _Word("listed"))
-        differences.append(Difference("strikes_grid", *here, strike=strike))
-    for t, strike in sorted({*old, *new}):
-        if t in ours and t in theirs and strike in strikes[0] and strike in strikes[1]:
-            differences += _values(metric, old.get((t, strike)), new.get((t, strike)), tolerance(metric), t, strike)
+            differences += _fields(old[t], new[t], tolerance, but=("values",), t=t)
+    grids = [set(map(float, each["strikes_grid"])) for each in (golden, found)]
+    for strike in sorted(grids[0] ^ grids[1]):
+        differences.append(_of_one_side("strikes_grid", strike in grids[0], "listed", strike=strike))
+    metric = str(golden["metric"])
+    near, theirs, ours = tolerance(metric), cells_of(golden), cells_of(found)
+    for t, strike in sorted(theirs.keys() & ours.keys()):
+        differences += _values(metric, theirs[t, strike], ours[t, strike], near, t, strike)
     return _sorted(differences, golden, found)
 
 
+def _of_one_side(
+    name: str, golden: bool, what: str, *, t: str | None = None, strike: float | None = None
+) -> Difference:
+    sides = (Word(what), ABSENT) if golden else (ABSENT, Word(what))
+    return Difference(name, *sides, t=t, strike=strike)
+
+
+def bars_of(body: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """A body's bars by instant."""
+    return {str(instant_text(bar["t"])): bar for bar in body["bars"]}
+
+
 def cells_of(body: Mapping[str, Any]) -> Cells:
-    """A body's values by (t, strike)."""
-    strikes = [float(strike) for strike in body.get("strikes_grid", [])]
+    """A body's values by instant and strike."""
+    strikes = [float(strike) for strike in body["strikes_grid"]]
     return {
-        (str(bar["t"]), strike): value
-        for bar in body.get("bars", [])
+        (t, strike): value
+        for t, bar in bars_of(body).items()
         for strike, value in zip(strikes, bar["values"], strict=True)
     }
 
 
 def compare_objects(golden: Mapping[str, Any], found: Mapping[str, Any], tolerance: Tolerance) -> Comparison:
     """Two flat objects, field by field."""
-    return _sorted(list(_fields(golden, found, (), lambda _: tolerance)), golden, found)
+    return _sorted(list(_fields(golden, found, lambda _: tolerance)), golden, found)
 
 
 def compare_rows(
     golden: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]], tolerance: Tolerance
 ) -> Comparison:
-    """Two lists of recorded rows, row by row; ``t`` is the row's moment."""
+    """Two lists of recorded rows, told apart by their moment and, of several at one moment, by their order."""
     differences: list[Difference] = []
-    if len(golden) != len(found):
-        differences.append(Difference("rows", len(golden), len(found)))
-    for number, (old, new) in enumerate(zip(golden, found, strict=False)):
-        at = str(old.get("at", number))
-        differences += [
-            Difference(each.field, each.golden, each.found, at) for each in _fields(old, new, (), lambda _: tolerance)
-        ]
+    old, new = _numbered(golden), _numbered(found)
+    for key in dict.fromkeys((*old, *new)):
+        if key not in old or key not in new:
+            differences.append(_of_one_side("rows", key in old, "a row", t=key[0]))
+        else:
+            differences += _fields(old[key], new[key], lambda _: tolerance, t=key[0])
     return _sorted(differences, golden, found)
 
 
+def _numbered(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int], Mapping[str, Any]]:
+    seen: Counter[str] = Counter()
+    numbered = {}
+    for row in rows:
+        at = str(row.get("at"))
+        numbered[at, seen[at]] = row
+        seen[at] += 1
+    return numbered
+
+
 def _fields(
-    golden: Mapping[str, Any], found: Mapping[str, Any], but: Sequence[str], tolerance: Tolerances
+    golden: Mapping[str, Any],
+    found: Mapping[str, Any],
+    tolerance: ToleranceOf,
+    *,
+    but: Sequence[str] = (),
+    t: str | None = None,
 ) -> Iterator[Difference]:
     for name in dict.fromkeys((*golden, *found)):
-        if name not in but:
-            near = tolerance("spot" if name == "underlying_price" else name)
-            yield from _values(name, golden.get(name, _ABSENT), found.get(name, _ABSENT), near)
+        if name in but:
+            continue
+        old, new = golden.get(name, ABSENT), found.get(name, ABSENT)
+        if name in _MOMENTS:
+            old, new = instant_text(old), instant_text(new)
+        yield from _values(name, old, new, tolerance("spot" if name == "underlying_price" else name), t)
 
 
 def _values(
@@ -164,7 +228,7 @@ def _values(
 
 
 def _same(golden: Any, found: Any, near: Tolerance) -> bool:
-    if _is_number(golden) and _is_number(found):
+    if is_number(golden) and is_number(found):
         return near.holds(golden, found)
     return type(golden) is type(found) and bool(golden == found)
 
@@ -172,3 +236,8 @@ def _same(golden: Any, found: Any, near: Tolerance) -> bool:
 def _sorted(differences: list[Difference], golden: Any, found: Any) -> Comparison:
     order = sorted(differences, key=lambda each: (each.strike is not None, -each.size))
     return Comparison(tuple(order), golden, found)
+
+
+def _text(value: Any) -> str:
+    text = "null" if value is None else str(value) if isinstance(value, Word) else repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -161,11 +161,16 @@ def _footnote(scale: Scale, columns: Columns) -> str:
     return " ".join(sentences)
 
 
-def heatmap_figure(heatmap: Heatmap, levels: Levels | None) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The traces and the layout of a plotly figure, as plain values; both empty for a heatmap without bars."""
+def heatmap_figure(
+    heatmap: Heatmap, levels: Levels | None, scale: Scale | None = None
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The traces and the layout of a plotly figure, as plain values; both empty for a heatmap without bars.
+
+    ``scale`` in place of the heatmap's own.
+    """
     if not heatmap.levels.size:
         return [], {}
-    columns, scale = columns_of(heatmap), scale_of(heatmap)
+    columns, scale = columns_of(heatmap), scale or scale_of(heatmap)
     shown = with_path(heatmap, in_sight(heatmap, newest_spot(heatmap, levels), IN_SIGHT))
     edges = strike_edges(heatmap.strikes)
     return _traces(heatmap, columns, scale), _layout(
@@ -176,7 +181,7 @@ def heatmap_figure(heatmap: Heatmap, levels: Levels | None) -> tuple[list[dict[s
 def _page(heatmap: Heatmap, levels: Levels | None, columns: Columns) -> str:
     """Traces, layout and settings as JSON that may stand in a script."""
     data, layout = heatmap_figure(heatmap, levels)
-    clock = _wall_clock(columns.starts)
+    clock = wall_clock(columns.starts)
     drawn = {
         "data": data,
         "layout": layout,
@@ -191,7 +196,7 @@ def _page(heatmap: Heatmap, levels: Levels | None, columns: Columns) -> str:
     return orjson.dumps(drawn, option=orjson.OPT_SERIALIZE_NUMPY).decode().replace("<", "\\u003c")
 
 
-def _wall_clock(us: Any) -> list[str]:
+def wall_clock(us: Any) -> list[str]:
     """New York wall-clock times as ISO 8601 text without an offset, which plotly shows as they are."""
     moments = np.asarray(us, np.int64)
     local = moments + to_new_york(int(moments[0]))
@@ -204,7 +209,7 @@ def _traces(heatmap: Heatmap, columns: Columns, scale: Scale) -> list[dict[str, 
     ticks = scale.ticks()
     cells = {
         "type": "heatmap",
-        "x0": _wall_clock(columns.starts[:1] + columns.step // 2)[0],
+        "x0": wall_clock(columns.starts[:1] + columns.step // 2)[0],
         "dx": columns.step // 1000,
         **({"y": heatmap.strikes} if len(heatmap.strikes) > 1 else {"y0": heatmap.strikes[0], "dy": 1}),
         "z": np.ascontiguousarray(columns.values.T, np.float32),
@@ -234,7 +239,7 @@ def _traces(heatmap: Heatmap, columns: Columns, scale: Scale) -> list[dict[str, 
     line = {
         "type": "scatter",
         "mode": "lines",
-        "x": _wall_clock(times),
+        "x": wall_clock(times),
         "y": [at if np.isfinite(at) else None for at in path],
         "connectgaps": False,
         "hoverinfo": "skip",
@@ -248,7 +253,7 @@ def _traces(heatmap: Heatmap, columns: Columns, scale: Scale) -> list[dict[str, 
 
 
 def _layout(heatmap: Heatmap, levels: Levels | None, columns: Columns, shown: tuple[float, float]) -> dict[str, Any]:
-    start, end = _wall_clock([int(columns.starts[0]), columns.end])
+    start, end = wall_clock([int(columns.starts[0]), columns.end])
     shapes, notes = [], []
     lines = lines_of(levels, newest_spot(heatmap, levels))
     usd = _PLOT_PIXELS / (shown[1] - shown[0])
