@@ -11,6 +11,8 @@ import replay
 from tests import lakes
 from tests.second_method import SecondLake
 
+pytest_plugins = ["pytester"]
+
 
 @pytest.fixture(scope="session")
 def nasty(tmp_path_factory: pytest.TempPathFactory) -> lakes.Nasty:
