@@ -138,17 +138,20 @@ class GoldenHeatmap:
         return f"the differences are drawn in {path}"
 
 
+def lake_of(config: pytest.Config) -> str | pathlib.Path | None:
+    """Where the lake lies: as asked for, else as the project's settings have it, else the environment."""
+    if found := config.getoption("golden_lake"):
+        return str(found)
+    if setting := str(config.getini("golden_lake")):
+        return (config.inipath.parent if config.inipath is not None else config.rootpath) / setting
+    return os.environ.get("REPLAY_LAKE")
+
+
 @pytest.fixture(scope="session")
 def _golden_lake(pytestconfig: pytest.Config) -> Iterator[Lake]:
-    """The lake asked for, else that of the project's settings, else the environment's."""
     from replay.lake import open_lake
 
-    found = pytestconfig.getoption("golden_lake")
-    setting = str(pytestconfig.getini("golden_lake"))
-    if not found and setting:
-        base = pytestconfig.inipath.parent if pytestconfig.inipath is not None else pytestconfig.rootpath
-        found = base / setting
-    found = found or os.environ.get("REPLAY_LAKE")
+    found = lake_of(pytestconfig)
     if not found:
         pytest.fail(
             "golden_heatmap needs a lake: give --golden-lake DIR, or set golden_lake in the project's pytest settings, "

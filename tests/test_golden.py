@@ -160,7 +160,9 @@ def test_each_metric_has_its_own_tolerance() -> None:
 
 
 def test_rows_are_told_apart_by_their_moment() -> None:
-    rows: list[Body] = [{"session": "2026-07-24", "at": f"10:0{i // 2}", "value": float(i), "flag": True} for i in range(8)]
+    rows: list[Body] = [
+        {"session": "2026-07-24", "at": f"10:0{i // 2}", "value": float(i), "flag": True} for i in range(8)
+    ]
     assert not compare_rows(rows, rows, EXACT)
     lost = [str(each) for each in compare_rows(rows, rows[:2] + rows[4:], EXACT).differences]
     assert lost == ["rows 10:01: golden a row, now absent"] * 2

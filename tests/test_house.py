@@ -112,7 +112,7 @@ def test_public_names_are_the_listed_ones() -> None:
     for name in replay.__all__:
         assert getattr(replay, name).__name__ == name
         assert name in dir(replay)
-    with pytest.raises(AttributeError, match="it has .*Heatmap, Lake"):
+    with pytest.raises(AttributeError, match=r"it has .*Heatmap, Lake"):
         replay.nothing  # noqa: B018  # the access is what is tested
 
 

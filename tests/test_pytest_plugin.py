@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import replay
+from replay.pytest_plugin import lake_of
 
 ROOT = pathlib.Path(__file__).parent.parent
 LAKE = str(ROOT / "fixtures" / "lake")
@@ -152,24 +153,26 @@ def test_each_call_has_a_file_of_its_own_also_by_workers(project: pytest.Pyteste
 def test_the_lake_is_that_of_the_option_else_the_settings_else_the_environment(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(project, "--golden-update")
-    option = run(project, "--golden-lake", str(project.path / "none"))
-    option.assert_outcomes(errors=1)
-    option.stdout.fnmatch_lines(["*no_lake: *none does not exist*"])
-    monkeypatch.setenv("REPLAY_LAKE", str(project.path / "none"))
-    run(project).assert_outcomes(passed=1)
-    project.makeini(f"[pytest]\ngolden_lake = {os.path.relpath(LAKE, project.path)}")
-    (project.path / "below").mkdir()
-    monkeypatch.chdir(project.path / "below")
-    run(project, "..").assert_outcomes(passed=1)  # relative to the settings, not to where it is run
-    monkeypatch.chdir(project.path)
+    none = project.path / "none"
     project.makeini("[pytest]")
-    monkeypatch.setenv("REPLAY_LAKE", LAKE)
-    run(project).assert_outcomes(passed=1)
-    monkeypatch.delenv("REPLAY_LAKE")
-    none = run(project)
-    none.assert_outcomes(errors=1)
-    none.stdout.fnmatch_lines(["golden_heatmap needs a lake: give --golden-lake DIR, or set golden_lake *"])
+    missing = run(project)
+    missing.assert_outcomes(errors=1)
+    missing.stdout.fnmatch_lines(["golden_heatmap needs a lake: give --golden-lake DIR, or set golden_lake *"])
+    wrong = run(project, "--golden-lake", str(none))
+    wrong.assert_outcomes(errors=1)
+    wrong.stdout.fnmatch_lines(["*no_lake: *none does not exist*"])
+
+    def lake(*arguments: str) -> object:
+        return lake_of(project.parseconfig("-p", "no:cacheprovider", *arguments))
+
+    assert lake() is None
+    monkeypatch.setenv("REPLAY_LAKE", "environment")
+    assert lake() == "environment"
+    project.makeini("[pytest]\ngolden_lake = ../lakes/one")
+    assert lake() == project.path / "../lakes/one", "relative to the settings"
+    project.makeini(f"[pytest]\ngolden_lake = {LAKE}")
+    assert lake() == pathlib.Path(LAKE)
+    assert lake("--golden-lake", "option") == "option"
 
 
 def test_wrong_requests_and_corrupted_files_fail_and_write_nothing(project: pytest.Pytester) -> None:
