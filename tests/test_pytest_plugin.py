@@ -34,6 +34,8 @@ GOLDEN = "SPY_2026-07-24_1430_oi_raw.json"
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A project with one test of a golden heatmap; its lake is in its settings."""
     monkeypatch.delenv("REPLAY_LAKE", raising=False)
+    for name in ("CI", "BUILD_NUMBER"):  # in either pytest tells each failure twice, and in full
+        monkeypatch.delenv(name, raising=False)
     pytester.makeini(SETTINGS)
     pytester.makepyfile(test_pins=TEST)
     return pytester
