@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import datetime as dt
+import functools
 import json
 import math
 import os
@@ -449,6 +450,15 @@ class TestFailures:
         for name in ("notes", "Mine"):
             result = one(lake, f"{tmp_path}/mine.py:{name}", CORRECTED, params={"n": "4"}, step="1h")
             assert result.run["strategy"]["parameters"] == {"n": 4}
+
+    def test_a_callable_of_another_kind_has_a_name_that_stays(self, lake: replay.Lake) -> None:
+        def notes(ctx: replay.Context, scale: int = 1) -> dict[str, Any]:
+            return {"x": ctx.spot * scale}
+
+        result = one(lake, functools.partial(notes, scale=2), CORRECTED, step="1h")
+        assert result.run["strategy"]["name"].endswith("<locals>.notes")
+        assert "0x" not in json.dumps(result.run["strategy"]["name"])
+        assert result.to_polars()["x"].to_list()[0] == 2 * lake.levels("SPY", "2026-07-24T10:30").spot  # type: ignore[operator]  # it is known
 
     def test_a_file_may_import_what_lies_beside_it(self, lake: replay.Lake, tmp_path: pathlib.Path) -> None:
         (tmp_path / "beside_it_for_this_test.py").write_text("ANSWER = 42\n", encoding="utf-8")

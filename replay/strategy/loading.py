@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
 import importlib.util
@@ -129,7 +130,7 @@ def load(strategy: Any, style: str = "context") -> Loaded:
     if isinstance(strategy, str):
         reference, strategy, name = _find(strategy)
     else:
-        name = getattr(strategy, "__qualname__", str(strategy))
+        name = _name_of(strategy)
         if isinstance(strategy, Strategy):
             raise UnknownStrategy(f"{type(strategy).__name__} is given as an instance; give the class, and params")
     if isinstance(strategy, type) and not issubclass(strategy, Strategy):
@@ -144,6 +145,13 @@ def load(strategy: Any, style: str = "context") -> Loaded:
         reference = _reference_of(strategy, file, name)
     source = hashlib.sha256(file.read_bytes()).hexdigest() if file is not None else None
     return Loaded(name, reference, strategy, style, find(strategy), source)
+
+
+def _name_of(target: Any) -> str:
+    """What a class, a function or another callable is called: the same in every process."""
+    while isinstance(target, functools.partial):
+        target = target.func
+    return str(getattr(target, "__qualname__", type(target).__qualname__))
 
 
 def _reference_of(target: Any, file: pathlib.Path | None, name: str) -> str | None:
