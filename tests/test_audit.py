@@ -6,8 +6,10 @@ import dataclasses
 import datetime as dt
 import json
 import pathlib
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -496,3 +498,15 @@ class TestReport:
             capture_output=True, text=True,
         )  # fmt: skip
         assert json.loads(told.stdout)["instants"] == 8
+
+    def test_ctrl_c_ends_it_and_is_no_verdict(self) -> None:
+        command = [
+            sys.executable, "-m", "replay", "audit", "levels", "--lake", str(LAKE), "--symbol", "SPY", "--every",
+        ]  # fmt: skip
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+            time.sleep(3)  # well within what it takes
+            running.send_signal(signal.SIGINT)
+            said = running.communicate(timeout=60)
+        assert running.returncode == 130, said
+        assert said[0] == ""
+        assert "Traceback" not in said[1]

@@ -128,6 +128,8 @@ class Auditor:
             for name, tape in tapes.items()
         }
         part = replay_session(plan, own, carried, until=until)
+        if part.error is not None and part.error["kind"] == "interrupted":
+            raise KeyboardInterrupt
         self._ticks += int(part.told["ticks"])
         return part
 
@@ -280,8 +282,6 @@ def _raise_failure(part: Part) -> None:
     error = part.error
     if error is None:
         return
-    if error["kind"] == "interrupted":
-        raise KeyboardInterrupt
     if isinstance(part.raised, GapFound):
         raise part.raised
     at = dt.datetime.fromisoformat(error["at"])
