@@ -130,7 +130,7 @@ class GoldenHeatmap:
         from replay.errors import CannotWrite, MissingExtra
         from replay.render.difference import difference_html
 
-        path = self._reports / self._folder.parent.name / f"{self._folder.name}-{check.name}.html"
+        path = self._reports / f"{self._folder.name}-{check.name}.html"
         try:
             golden.write_whole(path, difference_html([check]))
         except (MissingExtra, CannotWrite) as error:
@@ -168,11 +168,12 @@ def golden_heatmap(request: pytest.FixtureRequest, _golden_lake: Lake) -> Golden
 
     The files lie beside the test's own, in ``goldens/MODULE/TEST/``; ``--golden-update`` writes them.
     """
-    file = pathlib.Path(request.node.path)
+    file, root = pathlib.Path(request.node.path), request.config.rootpath
+    own = file.relative_to(root).with_suffix("") if file.is_relative_to(root) else pathlib.Path(file.stem)
     return GoldenHeatmap(
         _golden_lake,
         file.parent / _FOLDER / file.stem / _folder_name(request.node.nodeid),
-        request.config.rootpath / _REPORTS,
+        root / _REPORTS / own,
         request.node.user_properties,
         update=bool(request.config.getoption("golden_update")),
     )

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import shutil
 from collections.abc import Callable
 from typing import Any
@@ -451,6 +452,27 @@ def test_a_request_that_is_refused_is_an_error_that_names_it(tmp_path: pathlib.P
     assert not (tmp_path / "spec").exists()
 
 
+def test_one_request_that_is_refused_keeps_all_from_being_written(tmp_path: pathlib.Path) -> None:
+    spec = tmp_path / "spec.toml"
+    spec.write_text(MAP + MAP.replace("2026-07-24", "2026-03-06"))
+    for more in ((), ("--update",)):
+        assert run("golden", "record", spec, "--lake", LAKE, *more).exit_code == 2
+    assert sorted(tmp_path.iterdir()) == [spec]
+
+
+def test_the_specification_of_the_readme_is_one(tmp_path: pathlib.Path) -> None:
+    text = (LAKE.parent.parent / "README.md").read_text(encoding="utf-8")
+    (block,) = [each for each in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if "[[heatmap]]" in each]
+    (tmp_path / "spec.toml").write_text(block, encoding="utf-8")
+    spec = read_spec(tmp_path / "spec.toml")
+    assert list(spec.entries) == [
+        "SPY_2026-07-24_1430_gex_raw", "SPY_2026-07-24_1430_oi_raw", "SPY_2026-07-24_1600_levels_known-latest",
+        "run_PinDrift_SPY_2026-07-17_2026-07-24",
+    ]  # fmt: skip
+    assert (spec.lake, spec.files) == (tmp_path / "lake", tmp_path / "goldens")
+    assert spec.tolerance("gex") == Tolerance(relative=1e-9)
+
+
 MAP = '[[heatmap]]\nsymbol = "SPY"\nas_of = "2026-07-24"\n'
 RUN = '[[run]]\nstrategy = "levels"\nsymbols = ["SPY"]\n'
 
@@ -495,6 +517,14 @@ RUN = '[[run]]\nstrategy = "levels"\nsymbols = ["SPY"]\n'
         (RUN + "seed = true", ", [[run]] 1: seed is True; it is a whole number from 0"),
         (RUN + "params = 3", ", [[run]] 1: params is 3; it is a table"),
         (RUN + "step = 3", ", [[run]] 1: step is 3; it is a text that is not empty"),
+        (RUN + "step = 'x'", ", [[run]] 1: step 'x' cannot be read; write it like 30s, 1m, 250ms or 1h"),
+        (RUN + "latency = '-1s'", ", [[run]] 1: latency '-1s' cannot be read; write it like 30s, 1m, 250ms or 1h"),
+        (RUN + "gaps = 'x'", ", [[run]] 1: gaps 'x' is not one of strict, mask, carry:LENGTH (such as carry:5m)"),
+        (RUN + "tier = 'x'", ", [[run]] 1: tier 'x' is not one of raw, 1m"),
+        (RUN + "from = 2026-07-24\nto = 2026-07-23", ", [[run]] 1: from 2026-07-24 is after to 2026-07-23"),
+        (MAP.replace("heatmap", "levels") + "tier = 'x'", ", [[levels]] 1: tier 'x' is not one of raw, 1m"),
+        (MAP.replace("heatmap", "levels") + "known_at = 'x'", ", [[levels]] 1: known_at 'x' cannot be read; "),
+        (MAP + "minutes = true", ", [[heatmap]] 1: minutes True is not an integer; 1 to 390 are served"),
         (RUN + "name = '../x'", ", [[run]] 1: name '../x' is a file's; it is letters, digits, '-', '_' and '.'"),
         ("tolerance = 3\n" + MAP, ": tolerance is no table; write [tolerance] and gex = { relative = 1e-9 }"),
         ("[tolerance]\npnl = {}\n" + MAP, ", [tolerance]: key 'pnl' is not one of gex, dex, vex, chex, oi, signed_flow, spot, levels, run"),
@@ -596,6 +626,64 @@ def test_a_capture_is_compared_with_what_was_known_then_unless_told_otherwise(
         assert loose.exit_code == status
 
 
+@pytest.mark.parametrize(
+    ("metric", "mode", "minutes", "as_of"),
+    [
+        ("gex", "raw", "1", "2026-07-24T11:29:45"),
+        ("oi", "delta", "45", "2026-07-24T11:29:45.125"),
+        ("signed_flow", "delta", "390", "2026-07-24T16:00"),
+        ("signed_flow", "raw", "45", "2025-11-28T12:59:59.999999"),
+        ("chex", "delta", "390", "2026-04-15T13:07:03"),
+        ("dex", "raw", "390", "2026-03-09T12:34:56"),
+        ("vex", "delta", "1", "2026-07-24T09:30:02"),
+        ("gex", "delta", "45", "2026-07-24T09:29:59"),
+        ("gex", "raw", "60", "2026-07-25T12:00"),
+    ],
+)
+def test_captures_of_the_shipped_sessions_are_rebuilt_and_a_changed_cell_is_found(
+    tmp_path: pathlib.Path, metric: str, mode: str, minutes: str, as_of: str
+) -> None:
+    """Corrections, a gap, legacy rows until 12:30, an early close, the first seconds, before the open, a Saturday."""
+    asked = ("--as-of", as_of, "--metric", metric, "--mode", mode, "--minutes", minutes)
+    path = captured(str(LAKE), tmp_path, *asked)
+    body = json.loads(path.read_text())
+    floats = {**body, "strikes_grid": list(map(float, body["strikes_grid"]))}
+    path.write_text(json.dumps(floats, indent=3, sort_keys=True))  # as another program writes it
+    done = run("golden", "check", "--against", path, "--lake", LAKE)
+    assert (done.exit_code, done.stdout) == (0, "")
+    if not body["bars"]:
+        assert as_of in ("2026-07-24T09:29:59", "2026-07-25T12:00")
+        return
+    bar, strike = body["bars"][-1], body["strikes_grid"][4]
+    bar["values"][4] = 12345.0 if bar["values"][4] is None else None
+    path.write_text(json.dumps(body))
+    done = run("golden", "check", "--against", path, "--lake", LAKE)
+    assert done.exit_code == 1
+    head, line = done.stdout.splitlines()
+    assert head == f"body.json: 1 difference from {path}"
+    assert line.startswith(
+        f"  {metric} {bar['t']} strike {strike}: golden {'null' if bar['values'][4] is None else 12345.0}, now "
+    )
+
+
+def test_a_capture_without_gap_intervals_is_not_what_live_sends(sparse: str, tmp_path: pathlib.Path) -> None:
+    path = captured(sparse, tmp_path, "--as-of", "2026-07-24T10:00:30")
+    edit(path, lambda body: body.pop("gap_intervals"))
+    done = run("golden", "check", "--against", path, "--lake", sparse)
+    assert (done.exit_code, done.stdout.splitlines()[1:]) == (1, ["  gap_intervals: golden absent, now []"])
+
+
+@pytest.mark.parametrize("bound", ["nan", "inf", "-1", "x"])
+def test_a_bound_that_is_none_is_refused(sparse: str, tmp_path: pathlib.Path, bound: str) -> None:
+    path = captured(sparse, tmp_path, "--as-of", "2026-07-24T10:00:30")
+    for option in ("--absolute", "--relative"):
+        done = run("golden", "check", "--against", path, "--lake", sparse, f"{option}={bound}")
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert option.removeprefix("--") in done.stderr
+    with pytest.raises(GoldenError):
+        Tolerance(relative=-math.inf)
+
+
 def test_a_capture_without_bars_has_no_span_to_be_read(sparse: str, tmp_path: pathlib.Path) -> None:
     path = captured(sparse, tmp_path, "--as-of", "2026-07-24T09:54", "--minutes", "5")
     assert json.loads(path.read_text())["bars"] == []
@@ -695,3 +783,42 @@ def test_the_page_of_a_check(spec: pathlib.Path, tmp_path: pathlib.Path) -> None
     assert text.count("Content-Security-Policy") == 1
     assert check(spec, "--html", page).exit_code == 1
     assert page.read_text() == text, "the same bytes"
+
+
+def test_the_page_loads_nothing_and_tells_each_difference(spec: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    def off(body: Body) -> None:
+        for i in range(4):
+            body["bars"][i]["values"][i] = 10.0**12 + i
+        body["tier_used"] = "</script><img src=https://example.com/x>"
+
+    edit(answers(spec) / GEX, off)
+    page = tmp_path / "page.html"
+    told = [line.strip() for line in check(spec, "--html", page).stdout.splitlines()[1:]]
+    assert len(told) == 5
+    text = page.read_text()
+    before, script = text.split("<script>", 1)
+    assert not re.search(r"(src|href)\s*=|@import|url\(|<link|<iframe|<img", re.sub(r"<li>.*?</li>", "", before))
+    assert "default-src 'none'" in before
+    assert "<img" not in before
+    assert "<img src=https://example.com" not in script.rpartition("<script>")[2]
+    for line in told[1:]:
+        assert f"<li>{line}</li>" in before
+    assert "tier_used: golden &#x27;&lt;/script&gt;&lt;img" in before
+
+
+def test_the_page_of_another_days_bars_and_of_huge_values_is_small(tmp_path: pathlib.Path) -> None:
+    def page(change: Callable[[Body], object]) -> bytes:
+        golden = copy.deepcopy(BODY)
+        change(golden)
+        comparison = compare_bodies(golden, BODY, lambda _: EXACT)
+        return difference_html([Check("x", "differs", tmp_path / "x.json", comparison)])
+
+    for other in ("2020-07-24T14:00:00Z", "2026-07-23T14:00:00Z", "0001-01-01T00:00:00Z"):
+        text = page(lambda body, t=other: body["bars"][0].update(t=t)).decode()  # type: ignore[misc]
+        assert "not drawn: its bars are more than a day apart" in text
+        assert f"<li>bars {other}: golden a bar, now absent</li>" in text
+        assert "Plotly" not in text
+    (figure,) = drawn(page(put(1, 1, 1.7e308)))
+    assert figure["data"][0]["z"][1][1] == pytest.approx(-3.4028235e38)
+    (figure,) = drawn(page(lambda body: body["bars"][0].update(t="2026-07-24T14:00:30Z")))
+    assert len(figure["data"][0]["z"][0]) == 3, "columns are of a minute"

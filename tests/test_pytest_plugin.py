@@ -47,7 +47,8 @@ def goldens(project: pytest.Pytester) -> dict[str, bytes]:
 
 
 def run(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    return project.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
+    """Without what these tests have no use for: a plugin that takes most of a second to load."""
+    return project.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:hypothesispytest", *arguments)
 
 
 def change(path: pathlib.Path, how: Callable[[Any], object]) -> None:
@@ -228,6 +229,38 @@ def test_a_run_without_golden_heatmaps_loads_nothing_heavy_and_warns_of_nothing(
     assert "warning" not in done.stdout.str().lower()
 
 
+def test_modules_of_one_name_have_reports_of_their_own(project: pytest.Pytester) -> None:
+    (project.path / "test_pins.py").unlink()
+    for folder in ("a", "b"):
+        (project.mkdir(folder) / "__init__.py").write_text("")
+        (project.path / folder / "test_pins.py").write_text(TEST)
+        golden = project.path / folder / "goldens" / "test_pins" / "test_pin" / GOLDEN
+        golden.parent.mkdir(parents=True)
+        with replay.open_lake(LAKE) as lake:
+            golden.write_bytes(lake.heatmap("SPY", "2026-07-24T14:30", metric="oi").to_json())
+        change(golden, lambda body, name=folder: body.update(tier_used=f"tier of {name}"))  # type: ignore[misc]
+    done = run(project)
+    done.assert_outcomes(failed=2)
+    for folder in ("a", "b"):
+        page = project.path / "golden-differences" / folder / "test_pins" / "test_pin-SPY_2026-07-24_1430_oi_raw.html"
+        done.stdout.fnmatch_lines([f"the differences are drawn in {page}"])
+        assert f"tier of {folder}" in page.read_text()
+
+
+def test_the_plugin_alone_loads_nothing_heavy(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for by its module's name, where plugins are not found by themselves."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    code = (
+        "import sys, pytest\n"
+        "status = pytest.main(['-p', 'replay.pytest_plugin', '-p', 'no:cacheprovider', '-W', 'error', '-q', '--co'])\n"
+        "print('heavy:', sorted({'duckdb', 'pyarrow', 'polars', 'numpy', 'plotly'} & set(sys.modules)))\n"
+        "sys.exit(status)\n"
+    )
+    done = project.run(sys.executable, "-c", code)
+    assert done.ret == 0
+    done.stdout.fnmatch_lines(["test_pins.py::test_pin", "heavy: []"])
+
+
 def test_help_and_fixtures_say_what_there_is(project: pytest.Pytester) -> None:
     run(project, "--help").stdout.fnmatch_lines(
         ["golden heatmaps:", "*--golden-update*", "*--golden-lake=DIR*", "*golden_lake (string):*"]
@@ -245,6 +278,8 @@ def test_a_project_that_depends_on_the_wheel(pytester: pytest.Pytester) -> None:
         cwd=ROOT, check=True, capture_output=True,
     )  # fmt: skip
     with zipfile.ZipFile(next(made.glob("*.whl"))) as archive:
+        (points,) = [name for name in archive.namelist() if name.endswith(".dist-info/entry_points.txt")]
+        assert "[pytest11]\nreplay = replay.pytest_plugin\n" in archive.read(points).decode()
         archive.extractall(pytester.path / "site")
     outside = pytester.mkdir("outside")
     (outside / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")

@@ -5,13 +5,17 @@ from __future__ import annotations
 import datetime as dt
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import replay
 from replay.cli import main
@@ -149,6 +153,41 @@ def test_names_tell_apart_whatever_differs() -> None:
     assert (early, late) == ("2026-11-01_0130", "2026-11-01_0130-0500"), "the hour that the clock shows twice"
 
 
+INSTANTS = st.builds(
+    lambda base, seconds, micros: dt.datetime.fromisoformat(base) + dt.timedelta(seconds=seconds, microseconds=micros),
+    st.sampled_from(["2026-07-24T18:30+00:00", "2026-11-01T05:30+00:00", "2026-11-01T06:30+00:00"]),
+    st.sampled_from([0, 1, 10, 60, 100, 3600]),
+    st.sampled_from([0, 1, 100_000, 500_000]),
+)
+OFFSETS = st.sampled_from([dt.UTC, dt.timezone(dt.timedelta(hours=-4)), dt.timezone(dt.timedelta(hours=5, minutes=30))])
+REQUESTS = st.tuples(
+    st.sampled_from(["SPY", "SPY.1M", "BRK-B"]), INSTANTS, st.sampled_from(["gex", "oi", "signed_flow"]),
+    st.sampled_from(["raw", "delta"]), st.sampled_from([1, 59, 60, 390]),
+    st.one_of(st.none(), st.just("latest"), INSTANTS), st.sampled_from([None, "raw", "1m"]), st.booleans(),
+)  # fmt: skip
+
+
+@settings(deadline=None, derandomize=True, max_examples=300)
+@given(REQUESTS, st.lists(st.tuples(st.integers(0, 7), REQUESTS), max_size=2), OFFSETS, OFFSETS)
+def test_names_are_the_same_exactly_where_the_requests_are(
+    one: tuple[Any, ...], changes: list[tuple[int, tuple[Any, ...]]], zone: dt.timezone, other: dt.timezone
+) -> None:
+    """The second request differs from the first in few fields or none, and tells its times in another offset."""
+
+    def name(fields: list[Any], zone: dt.timezone) -> str:
+        told: list[Any] = [
+            each.astimezone(zone).isoformat() if isinstance(each, dt.datetime) else each for each in fields
+        ]
+        return Request(*told).name
+
+    first, second = list(one), list(one)
+    for place, fields in changes:
+        second[place] = fields[place]
+    names = name(first, zone), name(second, other)
+    assert (names[0] == names[1]) == (first == second)
+    assert all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]+", each) for each in names), "fit for any file system"
+
+
 def test_several_metrics_and_modes(lake: str, tmp_path: pathlib.Path) -> None:
     done = regenerate(lake, tmp_path, "--from", "2026-11-27", "--metric", "gex, oi,gex", "--mode", "raw,delta")
     assert names(tmp_path) == [
@@ -187,6 +226,29 @@ def test_legacy_windows_are_refused_by_name_and_the_rest_is_written(tmp_path: pa
     ]
 
 
+def test_the_shipped_early_close_every_half_hour(tmp_path: pathlib.Path) -> None:
+    """The day after Thanksgiving 2025 ended at 13:00, so 14:30 was not in it."""
+    done = regenerate(LAKE, tmp_path, "--from", "2025-11-28", "--to", "2025-11-28", "--at", "every:30m,14:30")
+    walls = ("1000", "1030", "1100", "1130", "1200", "1230", "1300")
+    assert names(tmp_path) == [f"SPY_2025-11-28_{wall}_gex_raw.json" for wall in walls]
+    assert done.stderr.splitlines() == [
+        "note: outside the session: 1: 2025-11-28 14:30",
+        f"{tmp_path}: 7 written, 1 passed over, outside the session",
+    ]
+    assert '"as_of":"2025-11-28T18:00:00Z"' in (tmp_path / "SPY_2025-11-28_1300_gex_raw.json").read_text()
+
+
+def test_a_correction_known_later_is_in_latest_alone(tmp_path: pathlib.Path) -> None:
+    """The shipped session of July 24 has rows that were corrected after 11:29:45."""
+    span = ("--from", "2026-07-24", "--to", "2026-07-24", "--at", "11:29:45")
+    for known in ((), ("--known-at", "latest"), ("--known-at", "2026-07-24T11:29:45")):
+        assert regenerate(LAKE, tmp_path, *span, *known).exit_code == 0
+    name = "SPY_2026-07-24_112945_gex_raw"
+    then, latest, at = ((tmp_path / f"{name}{known}.json").read_bytes() for known in ("", "_known-latest", "_known-2026-07-24_112945"))  # fmt: skip
+    assert then != latest
+    assert then == at
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -221,6 +283,7 @@ def test_an_unknown_symbol_lists_what_there_is(lake: str, tmp_path: pathlib.Path
         done = regenerate(lake, tmp_path / "out", symbol=symbol)
         assert done.stderr == f"error: invalid_run: the lake holds nothing of {symbol.upper()}; it has OLD, SPY\n"
         assert done.exit_code == 2
+        assert not (tmp_path / "out").exists()
 
 
 def test_the_plan_is_of_the_symbol_and_span_that_were_asked_for(lake: str) -> None:
@@ -304,6 +367,28 @@ def test_an_interrupt_ends_with_130_and_says_what_was_done(tmp_path: pathlib.Pat
     assert process.returncode == 130
     assert said == f"{tmp_path}: {written} written\ninterrupted; run it again to go on\n"
     assert names(tmp_path) == [name for name in names(tmp_path) if name.startswith("SPY")], "no half file"
+
+
+def test_an_interrupt_after_a_file_is_finished_counts_it(
+    lake: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from replay.cli import output
+
+    emit = output.emit
+
+    def interrupted(data: bytes, out_path: pathlib.Path | None) -> None:
+        assert out_path is not None
+        emit(data, out_path)
+        if out_path.name.startswith("SPY_2026-07-24_1130"):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(output, "emit", interrupted)
+    done = regenerate(lake, tmp_path, "--to", "2026-07-24", "--at", "every:1h")
+    assert (done.exit_code, names(tmp_path)) == (
+        130,
+        ["SPY_2026-07-24_1030_gex_raw.json", "SPY_2026-07-24_1130_gex_raw.json"],
+    )
+    assert done.stderr == f"{tmp_path}: 2 written\ninterrupted; run it again to go on\n"
 
 
 def test_a_terminal_shows_progress(tmp_path: pathlib.Path) -> None:

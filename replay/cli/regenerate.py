@@ -91,6 +91,7 @@ def regenerate(
             click.echo(_passed_over(wanted), err=True, nl=False)
             _write_all(lake, wanted, out_path, form, done)
     except KeyboardInterrupt:
+        done.settle()
         click.echo(f"{done}\ninterrupted; run it again to go on", err=True)
         click.get_current_context().exit(130)
     except ReplayError:
@@ -110,6 +111,12 @@ class _Done:
     there: int = 0
     outside: int = 0
     refused: list[str] = field(default_factory=list)
+    begun: pathlib.Path | None = None
+
+    def settle(self) -> None:
+        """Count the file that was begun, where it was finished before that could be counted."""
+        if self.begun is not None and self.begun.is_file():
+            self.written += 1
 
     def __str__(self) -> str:
         """In one line, after one that names what was refused."""
@@ -138,12 +145,13 @@ def _write_all(lake: Lake, wanted: Bulk, folder: pathlib.Path, form: str, done: 
             if (folder / name).is_file():
                 done.there += 1
                 continue
+            done.begun = folder / name
             try:
                 bars = _write(lake, request, folder / name, form)
             except NoStrikeData:
                 done.refused.append(request.name)
             else:
-                done.written += 1
+                done.begun, done.written = None, done.written + 1
                 done.empty += not bars
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from replay.errors import GoldenError
 from replay.sessions import iso_utc, to_us
 
 Cells = dict[tuple[str, float], Any]
@@ -25,6 +26,12 @@ class Tolerance:
 
     absolute: float = 0.0
     relative: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse what is no bound."""
+        for name, value in (("absolute", self.absolute), ("relative", self.relative)):
+            if not (math.isfinite(value) and value >= 0):
+                raise GoldenError(f"{name} is {value!r}; it is a number from 0")
 
     def holds(self, golden: float, found: float) -> bool:
         """Whether a number is near enough."""

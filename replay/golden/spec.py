@@ -15,7 +15,8 @@ from replay import contract
 from replay.errors import GoldenError, ReplayError
 from replay.golden.difference import EXACT, Tolerance
 from replay.regenerate import Request, clock_name, is_latest, knowledge_names
-from replay.sessions import parse_date, parse_moment
+from replay.sessions import parse_date, parse_duration, parse_moment
+from replay.tape import parse_gaps
 
 LEVELS: Final = "levels"
 RUN: Final = "run"
@@ -250,8 +251,17 @@ def _runs(found: Table, where: str, base: pathlib.Path) -> list[Entry]:
         value = _text(found, key, where)
         asked[argument] = None if value is None else parse_date(value, key).isoformat()
         span += [asked[argument]] if value is not None else []
-    for key in ("step", "latency", "gaps", "tier"):
+    if len(span) == 2 and span[0] > span[1]:
+        raise GoldenError(f"{where}: from {span[0]} is after to {span[1]}")
+    checks: dict[str, Callable[[str], object]] = {
+        "step": lambda text: parse_duration(text, "step"),
+        "latency": lambda text: parse_duration(text, "latency"),
+        "gaps": parse_gaps,
+        "tier": contract.check_tier,
+    }
+    for key, check in checks.items():
         if (value := _text(found, key, where)) is not None:
+            check(value)
             asked[key] = value
     strategy = _needed(found, "strategy", where)
     name = _text(found, "name", where)

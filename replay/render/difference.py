@@ -14,13 +14,16 @@ import orjson
 from replay.contract import UNITS
 from replay.golden import Check, Comparison
 from replay.golden.difference import Cells, Difference, bars_of, cells_of, is_number
+from replay.golden.store import instant
 from replay.heatmap import Heatmap
 from replay.render.html import STYLE, heatmap_figure, page, plotly_js, wall_clock
 from replay.render.scale import human, scale_of
-from replay.sessions import MINUTE, parse_moment, to_us
+from replay.sessions import MINUTE
 
 _LISTED: Final = 30
 _DRAWN: Final = 12  # maps on a page
+_WIDEST: Final = 24 * 60 * MINUTE  # from a map's first bar to its last
+_LARGEST: Final = float(np.finfo(np.float32).max)  # a colour's value is a float32
 _GOLDEN_ALONE: Final = ("golden alone has a number", "#b3261e", "x-thin", 8)
 _NOW_ALONE: Final = ("now alone has a number", "#137333", "cross-thin", 8)
 _FAINT: Final = ("differs, too little for its colour to show", "#1c2430", "circle", 2)
@@ -72,7 +75,10 @@ def _section(check: Check, scripts: list[str]) -> list[str]:
     cells = [each for each in worst if each.strike is not None and each.t is not None]
     told = f"{check.comparison.lines(0)[0]}, {len(cells):,} in cells"
     body.append(f"<p>{told} · golden file {html.escape(str(check.path))}</p>")
-    shown = _heatmap_of(check.comparison, cells) if _is_body(check.comparison) else None
+    wide = _is_body(check.comparison) and _width(check.comparison) > _WIDEST
+    shown = _heatmap_of(check.comparison, cells) if _is_body(check.comparison) and not wide else None
+    if wide:
+        body.append("<p>not drawn: its bars are more than a day apart</p>")
     if shown is not None and len(scripts) < _DRAWN:
         body.append(f'<div id="map{len(scripts)}" class="map"></div>')
         scripts.append(_script(f"map{len(scripts)}", shown, check.comparison))
@@ -86,6 +92,12 @@ def _section(check: Check, scripts: list[str]) -> list[str]:
 
 def _is_body(comparison: Comparison) -> bool:
     return isinstance(comparison.golden, dict) and "bars" in comparison.golden
+
+
+def _width(comparison: Comparison) -> int:
+    """Microseconds from the first bar of both to the last."""
+    times = [instant(t, "t") for t in (*bars_of(comparison.golden), *bars_of(comparison.found))]
+    return max(times) - min(times) if times else 0
 
 
 def _heatmap_of(comparison: Comparison, cells: Sequence[Difference]) -> Heatmap | None:
@@ -102,9 +114,10 @@ def _heatmap_of(comparison: Comparison, cells: Sequence[Difference]) -> Heatmap 
     for each in cells:
         if np.isfinite(each.size):
             values[row[str(each.t)], column[float(each.strike or 0)]] = each.found - each.golden
+    values = values.clip(-_LARGEST, _LARGEST)
     bars = bars_of(comparison.found)
     spots = [bars[t].get("spot") if t in bars else None for t in times]
-    minutes = np.array([to_us(parse_moment(t, "t")) for t in times], np.int64)
+    minutes = np.array([instant(t, "t") for t in times], np.int64)
     found = comparison.found
     return Heatmap(
         found["symbol"], found["underlying_price"], dt.date.fromisoformat(found["expiration"]), found["metric"], "raw",
@@ -135,7 +148,7 @@ def _script(name: str, shown: Heatmap, comparison: Comparison) -> str:
 def _hover(shown: Heatmap, old: Cells, new: Cells) -> list[list[str]]:
     """What each cell says, by strike and column: both values, and how far apart they are."""
     first, last = int(shown.minutes[0]), int(shown.minutes[-1])
-    named = {to_us(parse_moment(t, "t")) // MINUTE: t for t, _ in (*old, *new)}
+    named = {instant(t, "t") // MINUTE: t for t, _ in (*old, *new)}
     values = dict(zip(shown.minutes.tolist(), shown.values.tolist(), strict=True))
     columns = range(first, last + 1, MINUTE)
 
@@ -179,4 +192,4 @@ def _marks(shown: Heatmap, old: Cells, new: Cells, limit: float) -> list[dict[st
 def _alone(own: Cells, other: Cells) -> list[tuple[int, float]]:
     """The cells, instant and strike, that one side has a number for and the other has none."""
     alone = sorted(cell for cell in own if is_number(own[cell]) and not is_number(other.get(cell)))
-    return [(to_us(parse_moment(t, "t")), strike) for t, strike in alone]
+    return [(instant(t, "t"), strike) for t, strike in alone]
