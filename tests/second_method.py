@@ -241,6 +241,10 @@ class Stood:
         lag, cadence = lag_and_cadence(self.seen, self.stored)
         return lag + 2 * cadence
 
+    def tells_cadence(self) -> bool:
+        """Whether the visible rows tell a cadence: by what their files give, or as the step from one to another."""
+        return len(self.seen) > 1 or len({row.cadence for row in self.seen} - {None}) == 1
+
     @property
     def latency(self) -> int:
         """By how much knowledge comes after the instant, microseconds."""

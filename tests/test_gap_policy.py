@@ -338,7 +338,7 @@ def test_strict_names_the_stretch_from_the_open_once_anything_is_known(tape_of: 
     seen, error = stopped(late)
     assert error is not None
     assert (error.start, error.end) == (at_wall("09:30"), at_wall("09:33"))
-    assert f"{seen[-1].now:%H:%M}" == "09:33", "the row of 09:33 is known a second later"
+    assert f"{seen[-1].now:%H:%M}" == "09:34", "the row of 09:34, which tells the step, is known a second later"
     assert stopped(tape_of(every("09:32", "16:00", MINUTE)))[1] is None
 
 
@@ -356,12 +356,15 @@ def test_strict_names_a_session_without_anything_known(tape_of: Any, rows: list[
     assert "16:00:00" in error.message
 
 
-def test_strict_stops_at_once_where_only_the_night_before_is_known(tape_of: Any) -> None:
-    tape: Tape = tape_of([sample(at("08:00")), *every("09:40", "16:00", MINUTE)])
-    seen, error = stopped(tape)
-    assert seen == []
+def test_strict_waits_for_a_second_snapshot_which_tells_the_cadence(tape_of: Any) -> None:
+    seen, error = stopped(tape_of([sample(at("08:00")), *every("09:40", "16:00", MINUTE)]))
     assert error is not None
-    assert (error.start, error.end) == (at_wall("08:00"), at_wall("09:30"))
+    assert (error.start, error.end) == (at_wall("09:30"), at_wall("09:40"))
+    assert f"{seen[-1].now:%H:%M}" == "09:42", "steps of 100, 1 and 1 minutes, the third known at 09:42:01"
+    single, error = stopped(tape_of([sample(at("09:31"))]))
+    assert len(single) == 389, "one alone is judged at the close"
+    assert error is not None
+    assert (error.start, error.end) == (at_wall("09:31"), at_wall("15:59:59"))
 
 
 def test_strict_does_not_stop_at_what_was_filled_before_it_was_looked_at(tape_of: Any) -> None:
@@ -401,6 +404,8 @@ def test_where_strict_stops_equals_the_second_method(
             stood = second_method.stood(rows, symbol, date, now, now - latency)
             if stood.newest is None:
                 wanted = (now, hours[0], now) if now == hours[1] else None
+            elif not stood.tells_cadence() and now < hours[1]:
+                continue
             elif gaps := stood.gaps(date):
                 wanted = (now, *gaps[0])
             elif stood.stale():

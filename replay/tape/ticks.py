@@ -184,7 +184,8 @@ class Ticks(Sequence[Tick]):
     def breach(self) -> tuple[int, int, int] | None:
         """Where a ``strict`` run stops: the instant's number, and the gap's start and end in microseconds.
 
-        Before the first snapshot is visible its lag is not known, so nothing is judged until then, or the close.
+        Until snapshots are visible that tell lag and cadence, which one alone does not, nothing is judged but at the
+        close.
         """
         if self.policy.kind != "strict":
             return None
@@ -195,6 +196,8 @@ class Ticks(Sequence[Tick]):
                     return i, to_us(self.tape.session.open), now
                 continue
             clocks = self.track_at(i).timeline.clocks(self._visible_at(i))
+            if clocks.median_step() is None and i < last:
+                continue
             found = clocks.session_gaps(self.tape.session, self._judged[i])
             if found:
                 return i, *found[0]
