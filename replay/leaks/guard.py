@@ -32,6 +32,7 @@ Report = Callable[[str, str, Context], None]
 _STANDARD: Final = sysconfig.get_paths()["stdlib"] + os.sep
 _PACKAGES: Final = sysconfig.get_paths()["purelib"] + os.sep
 _QUIET: Final = ("<frozen importlib", os.sep + "importlib" + os.sep, os.sep + "zoneinfo" + os.sep, "linecache.py")
+_CODE: Final = (".py", ".pyc", ".so", ".pyd", ".pth")
 _ZONES: Final = tuple(f"{folder}{os.sep}" for folder in zoneinfo.TZPATH)
 _READERS: Final = ("polars/io/", "pyarrow/", "pandas/io/", "duckdb/")
 _READING: Final = ("read", "scan", "open", "connect", "dataset", "module_", "__init__")
@@ -50,9 +51,7 @@ _EVENTS: Final = {
     "os.system": "outside", "os.exec": "outside", "os.fork": "outside", "os.posix_spawn": "outside",
     "os.listdir": "read", "os.scandir": "read", "sqlite3.connect": "read", "mmap.__new__": "read",
 }  # fmt: skip
-_WALL_CLOCKS: Final = frozenset(
-    {"time", "time_ns", "clock_gettime", "clock_gettime_ns", "gmtime", "localtime", "ctime", "asctime", "strftime"}
-)
+_WALL_CLOCKS: Final = frozenset({"time", "time_ns", "clock_gettime", "clock_gettime_ns"})
 _NOW: Final = frozenset({"datetime.now", "datetime.utcnow", "datetime.today", "date.today"})
 _LAKE: Final = frozenset(
     id(each.__code__)
@@ -199,7 +198,7 @@ class Guard:
     def _unless_standard(self, frame: FrameType, kind: str, what: str) -> None:
         """Report, but for what the standard library does for itself, such as a log's time."""
         file = frame.f_code.co_filename
-        if not file.startswith(_STANDARD) or file.startswith(_PACKAGES):
+        if (not file.startswith(_STANDARD) or file.startswith(_PACKAGES)) and not _is_quiet(frame):
             self.touched(kind, what)
 
     def event(self, name: str, args: tuple[Any, ...]) -> None:
@@ -210,7 +209,8 @@ class Guard:
             path, _, flags = args
             if isinstance(path, int):
                 return
-            if str(path).startswith(_ZONES) or _is_quiet(sys._getframe(2)):
+            code = str(path).endswith(_CODE)
+            if str(path).startswith(_ZONES) or (code and _is_quiet(sys._getframe(2))):
                 self._accounted = True
                 return
             writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR) == os.O_WRONLY
