@@ -80,6 +80,8 @@ def _plain(name: str, value: Any) -> tuple[Any, pa.DataType]:
         value = value.item()
     if value is None:
         return None, pa.null()
+    if isinstance(value, str):
+        value = value.encode("utf-8", "replace").decode()  # half a surrogate pair is no text
     if isinstance(value, bool | str | dt.timedelta):
         return value, next(kind for each, kind in _KINDS.items() if isinstance(value, each))
     if isinstance(value, int):
@@ -149,7 +151,9 @@ def conformed(tables: Iterable[pa.Table], schema: pa.Schema) -> Iterator[pa.Tabl
     """Each table with the fields of a common schema, null where it lacks one."""
     for table in tables:
         columns = [
-            table[field.name].cast(field.type) if field.name in table.column_names else pa.nulls(len(table), field.type)
+            table[field.name].cast(field.type, safe=False)  # to the nearest float
+            if field.name in table.column_names
+            else pa.nulls(len(table), field.type)
             for field in schema
         ]
         yield pa.Table.from_arrays(columns, schema=schema)

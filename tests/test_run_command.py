@@ -130,3 +130,36 @@ def test_wrong_input_is_one_line_and_exit_status_2(
     assert done.stdout == ""
     assert said in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_has_its_folder_to_itself_and_never_writes_into_the_lake(tmp_path: pathlib.Path) -> None:
+    import fcntl
+
+    (tmp_path / "out").mkdir()
+    held = os.open(tmp_path / "out", os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    busy = run("levels", *BASE, *DAY, "--out", str(tmp_path / "out"))
+    os.close(held)
+    assert busy.exit_code == 2
+    assert "another run is at work in" in busy.stderr
+    inside = run("levels", *BASE, *DAY, "--out", f"{LAKE}/mine")
+    assert inside.exit_code == 2
+    assert "lies within the lake" in inside.stderr
+    assert not (pathlib.Path(LAKE) / "mine").exists()
+
+
+def test_what_a_strategy_prints_is_no_row(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "mine.py").write_text("def notes(ctx):\n    print('hello')\n    return {'x': 1}\n", encoding="utf-8")
+    done = run(f"{tmp_path}/mine.py:notes", *BASE, *DAY, "--step", "3h")
+    assert [json.loads(line)["x"] for line in done.stdout.splitlines()] == [1, 1, 1]
+    assert done.stderr.count("hello") == 3
+
+
+def test_a_finished_run_is_checked_before_it_is_said_to_be_there(tmp_path: pathlib.Path) -> None:
+    asked = ["levels", *BASE, *DAY, "--out", str(tmp_path / "out")]
+    assert run(*asked).exit_code == 0
+    assert run(*asked, "--resume").exit_code == 0
+    (tmp_path / "out" / "records.parquet").unlink()
+    gone = run(*asked, "--resume")
+    assert gone.exit_code == 2
+    assert "records.parquet is gone" in gone.stderr

@@ -11,7 +11,7 @@ import click
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _OutPath(click.Path):
+class OutPath(click.Path):
     """A path that is not empty."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -77,7 +77,7 @@ def out(command: F) -> F:
     return click.option(
         "--out",
         "out_path",
-        type=_OutPath(dir_okay=False, path_type=pathlib.Path),
+        type=OutPath(dir_okay=False, path_type=pathlib.Path),
         help="Write to this file, whole or not at all.",
     )(command)
 

@@ -48,7 +48,7 @@ _LEFTOVER = re.compile(r"\.(.+)\.[0-9a-f]{8}\.partial", re.DOTALL)
 @click.option(
     "--out",
     "out_path",
-    type=click.Path(file_okay=False, path_type=pathlib.Path),
+    type=options.OutPath(file_okay=False, path_type=pathlib.Path),
     required=True,
     help="Folder for the files; those in it already are left as they are.",
 )

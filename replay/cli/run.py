@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,7 +28,7 @@ _SHOWN = 20
 @click.option(
     "--out",
     "out_path",
-    type=click.Path(file_okay=False, path_type=pathlib.Path),
+    type=options.OutPath(file_okay=False, path_type=pathlib.Path),
     help="Folder for records, run.json and log.jsonl.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the run in --out where it stopped.")
@@ -58,15 +60,16 @@ def run(
     failed: Any = None
     with run_progress() as progress:
         try:
-            result = replay_run(
-                strategy,
-                lake_path,
-                params=options.named_values(params),
-                out=out_path,
-                form=chosen if out_path is not None else "parquet",
-                progress=progress,
-                **asked,
-            )
+            with contextlib.redirect_stdout(sys.stderr):  # what a strategy prints is no row
+                result = replay_run(
+                    strategy,
+                    lake_path,
+                    params=options.named_values(params),
+                    out=out_path,
+                    form=chosen if out_path is not None else "parquet",
+                    progress=progress,
+                    **asked,
+                )
         except (StrategyFailed, GapFound, Interrupted) as error:
             failed, result = error, error.result
     if out_path is None:

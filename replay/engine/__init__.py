@@ -142,30 +142,49 @@ def _run(
     resume: bool,
     progress: Callable[[Progress], None] | None,
 ) -> Result:
-    if out is None:
-        memory = MemoryParts()
-        last = _replay(plan, lake, workers, memory, Carried(), [], progress)
-        parts_ = [*memory, *([last] if last else [])]
-        result = Result(_told(plan, parts_, form), None, lambda: iter([part.table for part in parts_]), _log(parts_))
-    else:
+    if out is not None:
+        if out.resolve().is_relative_to(pathlib.Path(lake.path).resolve()):
+            raise InvalidRun(f"{out} lies within the lake, whose files are read as snapshots; name another folder")
         folder = FolderParts(out, plan, form)
-        done = folder.begin(resume=resume, lake=lake)
-        finished = folder.finished()
-        if finished is not None:
-            return Result(finished, out, lambda: folder.written(form))
-        carried = Carried()
-        if plan.strategy.carries_state and done:
-            found = folder.carried(done)
-            if found is None:
-                folder.forget()
-                done = []
-            carried = found or carried
-        last = _replay(plan, lake, workers, folder, carried, done, progress)
-        further = [last] if last else []
-        run = _told(plan, itertools.chain(folder, further), form)
-        log = _log(itertools.chain(folder, further))
-        folder.write(run, further, form)
-        result = Result(run, out, lambda: folder.written(form), log)
+        with folder.alone():
+            return _run_into(folder, plan, lake, workers, form, resume, progress)
+    memory = MemoryParts()
+    last = _replay(plan, lake, workers, memory, Carried(), [], progress)
+    kept = [*memory, *([last] if last else [])]
+    result = Result(_told(plan, kept, form), None, lambda: iter([part.table for part in kept]), _log(kept))
+    if last is not None:
+        raise _raised(last, result) from last.raised
+    return result
+
+
+def _run_into(
+    folder: FolderParts,
+    plan: Plan,
+    lake: Lake,
+    workers: int,
+    form: str,
+    resume: bool,
+    progress: Callable[[Progress], None] | None,
+) -> Result:
+    """Run into a folder, or go on with what is in it."""
+    done = folder.begin(resume=resume, lake=lake)
+    finished = folder.finished()
+    if finished is not None:
+        return Result(finished, folder.path, lambda: folder.written(form), folder.log())
+    carried = Carried()
+    if plan.strategy.carries_state and done:
+        found = folder.carried(done)
+        if found is None:
+            folder.forget()
+            done = []
+        carried = found or carried
+    last = _replay(plan, lake, workers, folder, carried, done, progress)
+    further = [last] if last else []
+    run = _told(plan, itertools.chain(folder, further), form)
+    log = _log(itertools.chain(folder, further))
+    typed = [] if form == "parquet" else [part.table for part in itertools.chain(folder, further)]
+    folder.write(run, further, form)
+    result = Result(run, folder.path, lambda: iter(typed) if typed else folder.written(form), log)
     if last is not None:
         raise _raised(last, result) from last.raised
     return result

@@ -9,6 +9,7 @@ import os
 import pathlib
 import pickle
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -21,6 +22,9 @@ from replay.engine.session import Carried, Part
 from replay.errors import CannotWrite, InvalidRun
 from replay.lake import Lake
 from replay.records import common_schema, conformed
+
+if sys.platform != "win32":
+    import fcntl
 
 FORMATS: Final = ("parquet", "csv", "jsonl")
 RUN: Final = "run.json"
@@ -68,7 +72,8 @@ class FolderParts:
         if differs is not None:
             name, theirs, ours = differs
             raise InvalidRun(f"{self.path} cannot be gone on with: its {name} is {_short(theirs)}, not {_short(ours)}")
-        if self.finished() is not None:
+        if (finished := self.finished()) is not None:
+            self._check_finished(finished, lake)
             return list(self._plan.dates)
         with self._writing():
             self._parts.mkdir(parents=True, exist_ok=True)
@@ -80,6 +85,44 @@ class FolderParts:
             self._check_files(self._read(date), lake)
             done.append(date)
         return done
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Have the folder to oneself: another run at work in it is :class:`~replay.errors.InvalidRun`."""
+        if self.path.exists() and not self.path.is_dir():
+            raise InvalidRun(f"{self.path} is a file; name a folder")
+        with self._writing():
+            self.path.mkdir(parents=True, exist_ok=True)
+        if sys.platform == "win32":
+            yield
+            return
+        held = os.open(self.path, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InvalidRun(f"another run is at work in {self.path}") from None
+            yield
+        finally:
+            os.close(held)
+
+    def _check_finished(self, run: dict[str, Any], lake: Lake) -> None:
+        """Raise :class:`~replay.errors.InvalidRun` unless a complete run is all there, and of the lake as it is."""
+        records = self.path / f"records.{run['format']}"
+        if not records.is_file():
+            raise InvalidRun(f"{records} is gone, though its run is complete; name another folder")
+        now: dict[str, str] = {}
+        for date in self._plan.dates:
+            for symbol in self._plan.symbols:
+                now |= lake.fingerprint(symbol, date, self._plan.tier)
+        if now != run["lake"]["files"]:
+            raise InvalidRun(f"{self.path} holds a complete run of the lake as it was; the lake has changed since")
+
+    def log(self) -> tuple[dict[str, str], ...]:
+        """The log that was written."""
+        path = self.path / LOG
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        return tuple(json.loads(line) for line in lines)
 
     def finished(self) -> dict[str, Any] | None:
         """What ``run.json`` says, if the run in the folder is complete."""
@@ -111,7 +154,7 @@ class FolderParts:
         """What the strategy carried on from the last of these sessions; ``None`` if it cannot be told."""
         try:
             date, instance, values, state = pickle.loads((self._parts / _STATE).read_bytes())  # noqa: S301  # own file
-        except (OSError, pickle.PickleError, EOFError, ValueError):
+        except (OSError, pickle.PickleError, EOFError, ValueError, ImportError, AttributeError):
             return None
         if not done or date != done[-1]:
             return None
@@ -140,7 +183,7 @@ class FolderParts:
             rows = conformed((part.table for part in self._all(parts)), schema)
             batches = pa.RecordBatchReader.from_batches(schema, (each for table in rows for each in table.to_batches()))
             records = self.path / f"records.{form}"
-            partial = records.with_name(f".{records.name}.partial")
+            partial = records.with_name(f".{records.name}.{os.urandom(4).hex()}.partial")
             with partial.open("wb") as file:
                 tables.write_batches(batches, form, file, width=80)
             partial.replace(records)
@@ -233,6 +276,8 @@ def _short(value: Any) -> str:
 
 def _pickled(date: dt.date, carried: Carried, name: str) -> bytes:
     values = vars(carried.instance) if carried.instance is not None else {}
+    if any("__slots__" in vars(base) for base in type(carried.instance).__mro__[:-1] if base is not object):
+        raise InvalidRun(f"strategy {name} has __slots__, which a resumption would lose; use plain attributes")
     try:
         return pickle.dumps((date, carried.instance is not None, values, carried.state))
     except Exception as error:

@@ -118,6 +118,10 @@ def make_plan(
         contract.check_metric(request["metric"])
         contract.check_mode(request["mode"])
         request = {**request, "minutes": contract.check_minutes(request["minutes"])}
+    for name in names if policy.kind == "strict" else ():
+        lacking = sorted(set(dates) - set(lake.dates(name)))
+        if lacking:
+            raise InvalidRun(f"gaps 'strict': the lake holds nothing of {name} for the session {lacking[0]}")
     if policy.kind == "strict" and missing:
         raise InvalidRun(
             f"gaps 'strict': the lake holds nothing of {', '.join(names)} for the session {missing[0]}"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import multiprocessing
+import os
 import signal
 import sys
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
@@ -102,9 +104,18 @@ def _pool(plan: Plan, lake: Lake, workers: int) -> Executor:
 def _begin(plan: Plan, lake: Lake, path: list[str], threads: int) -> None:
     pa.set_cpu_count(threads)  # of Arrow: the other cores have workers of their own
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent answers it, and ends the workers
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     sys.path[:] = path
     strategy = load(plan.strategy.reference, plan.strategy.style)
     _at_work.update(plan=replace(plan, strategy=strategy), lake=lake, carried=Carried())
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed has nobody to work for."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work(date: dt.date) -> Part:

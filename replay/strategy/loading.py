@@ -228,7 +228,7 @@ def _from_file(path: pathlib.Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise UnknownStrategy(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
     return module
@@ -239,7 +239,7 @@ def _from_package(name: str) -> ModuleType:
         sys.path.append(str(pathlib.Path.cwd()))
     try:
         return importlib.import_module(name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UnknownStrategy(f"module {name} cannot be loaded: {type(error).__name__}: {error}") from error
 
 

@@ -175,4 +175,4 @@ def _number(kind: Any, value: Any) -> tuple[bool, Any]:
         read = kind(value)
     except ValueError:
         return False, None
-    return math.isfinite(read), read
+    return isinstance(read, int) or math.isfinite(read), read
