@@ -16,12 +16,14 @@
     │   ├── InvalidParameter    invalid_parameter 400 a strategy's parameter with a wrong name, type or value
     │   ├── InvalidRun          invalid_run      400  a run that cannot be started, or not be gone on with
     │   ├── GoldenError         invalid_golden   400  a golden file or specification that cannot be used
+    │   ├── InvalidConventions  invalid_conventions 400  conventions that do not exist, or do not serve here
     │   ├── InvalidRecord       invalid_record   400  a value that a strategy cannot record
     │   └── NoStrikeData        no_strike_data_for_window  400  samples, but none per strike
     ├── LakeError                                503  the stored data cannot serve
     │   ├── NoLake              no_lake          503  there is no lake at that path
     │   ├── UnreadableFile      unreadable_file  503  a file or row that cannot be read right
-    │   └── ConflictingRow      conflicting_row  503  a row that contradicts a stored one
+    │   ├── ConflictingRow      conflicting_row  503  a row that contradicts a stored one
+    │   └── MixedConventions    mixed_conventions 503  exposures under other conventions than those stored
     ├── GapFound                gap_found        503  a gap, where the policy is to stop at one
     ├── StrategyFailed          strategy_failed  500  a strategy's own error, with its session and minute
     ├── InputError              invalid_input    400  a file to ingest that cannot be used
@@ -144,6 +146,12 @@ class GoldenError(RequestError):
     code = "invalid_golden"
 
 
+class InvalidConventions(RequestError):
+    """Conventions that are named wrong, or that the data at hand cannot be computed under."""
+
+    code = "invalid_conventions"
+
+
 class InvalidRecord(RequestError):
     """A value that cannot be recorded, or not beside what was recorded under its name before."""
 
@@ -186,6 +194,12 @@ class ConflictingRow(LakeError):
     """A row to write differs from a stored row of the same symbol, tier, ts and recorded_at."""
 
     code = "conflicting_row"
+
+
+class MixedConventions(LakeError):
+    """Rows to write hold exposures under other conventions than those that are stored of the symbol and tier."""
+
+    code = "mixed_conventions"
 
 
 class GapFound(ReplayError):

@@ -89,6 +89,13 @@ def from_arrow(column: pa.ChunkedArray) -> Ragged:
     return Ragged(values, offsets[:-1], lengths, known)
 
 
+def ragged(rows: Sequence[Floats | None]) -> Ragged:
+    """Lists, one a row; ``None`` is null."""
+    lengths = np.array([0 if row is None else len(row) for row in rows], np.int64)
+    values = np.concatenate([np.empty(0), *(row for row in rows if row is not None)])
+    return Ragged(values, np.cumsum(lengths) - lengths, lengths, np.array([row is not None for row in rows], np.bool_))
+
+
 def nulls(rows: int) -> Ragged:
     """So many null rows."""
     zeros = np.zeros(rows, np.int64)

@@ -28,7 +28,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from replay import open_lake, schema
-from replay.exposure.chain import option_exposures, years_to
+from replay.exposure.chain import option_exposures
+from replay.exposure.conventions import REPLAY_1
 from replay.ingest.mapping import Mapping
 from replay.ingest.run import ingest_chain
 from replay.lake import Lake
@@ -248,10 +249,13 @@ def exposures_of(rows: pl.DataFrame, session: Session) -> object:
     numbers = {
         name: rows[name].cast(pl.Float64).to_numpy() for name in ("spot", "strike", "bid", "ask", "iv", "open_interest")
     }
-    years = years_to(to_us(session.close), rows["ts"].dt.epoch("us").to_numpy())
+    years = REPLAY_1.years(session, rows["ts"].dt.epoch("us").to_numpy())
     given = numbers.pop("iv")
     call = (rows["right"] == "C").to_numpy()
-    return option_exposures(years=years, call=call, given_vol=given, **numbers)
+    return option_exposures(
+        years=years, call=call, given_vol=given, spot=numbers["spot"], strike=numbers["strike"],
+        bid=numbers["bid"], ask=numbers["ask"], open_interest=numbers["open_interest"],
+    )  # fmt: skip
 
 
 def ratios(medians: dict[str, float]) -> list[tuple[str, float, str]]:

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from replay import schema
-from replay.exposure.chain import CONVENTIONS
+from replay.exposure.conventions import REPLAY_1
 from replay.ragged import from_arrow
 from replay.sessions import SECOND
 from replay.storage.files import Partition
@@ -91,7 +91,7 @@ def write(root: pathlib.Path) -> dict[str, Any]:
     writer = LakeWriter(lake)
     sets = []
     for plan, partition, tables in built:
-        origin = schema.metadata(source=f"simulation:{plan.name}", conventions=CONVENTIONS, cadence_us=CADENCE)
+        origin = schema.metadata(source=f"simulation:{plan.name}", conventions=REPLAY_1.id, cadence_us=CADENCE)
         files: list[str] = []
         for table in tables:
             writer.add(partition, table, origin)

@@ -16,7 +16,8 @@ import pyarrow as pa
 from scipy.special import ndtr, ndtri
 
 from replay import schema
-from replay.exposure.chain import CONTRACT_SIZE, option_exposures, years_to
+from replay.exposure.chain import CONTRACT_SIZE, option_exposures
+from replay.exposure.conventions import REPLAY_1
 from replay.exposure.greeks import greeks
 from replay.ragged import Bools, Floats, Ints, Ragged
 from replay.sessions import NEW_YORK, SECOND, Session, find_session, to_us
@@ -155,7 +156,7 @@ def _simulate(plan: Plan, draws: _Draws) -> _Market:
     strike = np.arange(plan.pin - plan.reach, plan.pin + plan.reach + 1, dtype=np.float64)
     interest = _open_interest(plan, strike, draws)
     vol = _smile(plan, spot, strike, draws)
-    years = years_to(closes, ts)
+    years = REPLAY_1.years(plan.session, ts)
     fair = _out_of_the_money(spot, strike, vol, years)
     cents, strike_cents = np.rint(spot * 100).astype(np.int64), np.rint(strike * 100).astype(np.int64)
     step = np.diff(spot, prepend=spot[0])
@@ -295,7 +296,7 @@ def _columns(plan: Plan, market: _Market, stale: Bools, restated: Bools) -> dict
     """Every per-strike column beside ``strike``, broadcastable to (R, K)."""
     shape = (len(market.ts), len(market.strike))
     spot, strike = np.repeat(market.spot, shape[1]), np.tile(market.strike, shape[0])
-    years = np.repeat(years_to(to_us(plan.session.close), market.ts), shape[1])
+    years = np.repeat(REPLAY_1.years(plan.session, market.ts), shape[1])
     signed = np.where(restated, -1.0, 1.0)[:, None]
     columns: dict[str, Floats] = {}
     totals = dict.fromkeys(("gex", "dex", "vex", "chex", "signed_flow", "gamma_flow"), np.zeros(shape))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 
 import mpmath
@@ -10,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from replay.exposure.chain import VolOrigin, option_exposures, resolve_vol, years_to
+from replay.exposure.chain import VolOrigin, option_exposures, resolve_vol
+from replay.exposure.conventions import REPLAY_1, Conventions
 from replay.exposure.greeks import greeks, implied_vol
+from replay.sessions import MINUTE, find_session, to_us
 from tests import chains
 
 YEAR = 365 * 24 * 60
@@ -123,7 +126,13 @@ def test_unknown_options_are_nan_unless_nobody_holds_them() -> None:
         assert values[1] == 0.0
 
 
-def test_time_to_the_close_is_calendar_time_and_never_under_a_minute() -> None:
-    close = 1_000_000_000_000
-    ts = np.array([close - 90 * 60_000_000, close - 30_000_000, close, close + 60_000_000])
-    assert years_to(close, ts).tolist() == [90 / YEAR, 1 / YEAR, 1 / YEAR, 1 / YEAR]
+def test_time_to_the_close_is_on_the_clock_of_the_conventions_and_never_under_the_floor() -> None:
+    session = find_session(dt.date(2015, 12, 24))  # a half day: 9:30 to 13:00
+    assert session is not None
+    opens, close = to_us(session.open), to_us(session.close)
+    ts = np.array([opens - 30 * MINUTE, opens, close - 90 * MINUTE, close - MINUTE // 2, close, close + MINUTE])
+    calendar = [240, 210, 90, 1, 1, 1]
+    assert REPLAY_1.years(session, ts).tolist() == [minutes / (365 * 24 * 60) for minutes in calendar]
+    trading = [210, 210, 90, 0.5, 0.25, 0.25]
+    found = Conventions(clock="trading", floor=0.25).years(session, ts)
+    assert found.tolist() == [minutes / (252 * 390) for minutes in trading]

@@ -167,13 +167,19 @@ def test_a_computed_value_may_differ_in_its_last_bits_alone(root: pathlib.Path) 
 # --- conflicts and unsound rows
 
 
+def test_a_row_that_says_less_than_a_stored_one_is_stored_already(root: pathlib.Path) -> None:
+    add(root, [row(at("10:00"), [600.0, 601.0], gex=[1.0, 2.0], call_oi=[3.0, math.nan])])
+    before = contents(root)
+    assert add(root, [row(at("10:00"), [600.0, 601.0], call_oi=[3.0, math.nan])]) == 0
+    assert contents(root) == before
+
+
 @pytest.mark.parametrize(
     "change",
     [
         {"spot": 601.0},
         {"gex": [1.0, 3.0]},
         {"gex": [1.0, math.nan]},
-        {"gex": None},
         {"gex": [1.0, -2.0]},
         {"strike": [600.0, 602.0]},
         {"strike": [600.0], "gex": [1.0], "call_oi": [3.0]},

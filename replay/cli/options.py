@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from replay.exposure.conventions import Conventions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -143,3 +146,48 @@ def named_values(params: tuple[str, ...]) -> dict[str, str]:
             raise click.BadParameter(f"{name.strip()} is given twice", param_hint="--param")
         found[name.strip()] = value
     return found
+
+
+def ingested(command: F) -> F:
+    """``--lake``, ``--symbol`` and ``--allow-mixed``: where what is ingested goes."""
+    for option in (
+        click.option(
+            "--allow-mixed", is_flag=True, help="Let the lake hold the symbol's exposures under other conventions too."
+        ),
+        click.option("--symbol", required=True, metavar="SYMBOL", help="The underlying, such as SPY."),
+        lake,
+    ):
+        command = option(command)
+    return command
+
+
+def conventions(command: F) -> F:
+    """``--conventions``, ``--rate`` and ``--dividend``: what exposures are computed under."""
+    for option in (
+        click.option("--dividend", type=float, metavar="PER_YEAR", help="Dividend yield, such as 0.012."),
+        click.option("--rate", type=float, metavar="PER_YEAR", help="Interest rate, such as 0.045."),
+        click.option(
+            "--conventions",
+            "conventions_id",
+            default="replay-1",
+            show_default=True,
+            metavar="ID",
+            help="What exposures are computed under; `replay conventions list` shows them.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def conventions_of(conventions_id: str, rate: float | None, dividend: float | None) -> Conventions:
+    """The conventions that the three options name together."""
+    import dataclasses
+
+    from replay.exposure.conventions import Conventions
+
+    named = Conventions.parse(conventions_id)
+    return dataclasses.replace(
+        named,
+        rate=named.rate if rate is None else rate,
+        dividend=named.dividend if dividend is None else dividend,
+    )

@@ -1,4 +1,4 @@
-"""Vols and dealers' exposures of option rows, by the definitions that the file's convention id names."""
+"""Vols and dealers' exposures of option rows, under named conventions."""
 
 from __future__ import annotations
 
@@ -9,13 +9,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from replay.exposure.conventions import REPLAY_1, Conventions
 from replay.exposure.greeks import greeks, implied_vol
-from replay.ragged import Bools, Floats, Ints
-from replay.sessions import FLOOR_MINUTES, MINUTE, YEAR_MINUTES
-
-CONVENTIONS: Final = "replay-1"
-"""Black-Scholes-Merton, rate and dividend 0; calendar time to the session's close over 365 days, at least a minute;
-gex, vex and chex are dealers' (calls +, puts -), dex is holders'; per 1 % move, vol point and calendar day."""
+from replay.ragged import Bools, Floats
 
 CONTRACT_SIZE: Final = 100.0
 
@@ -33,8 +29,7 @@ class VolOrigin(IntEnum):
 class OptionExposures:
     """Of N options: the vol used and where it comes from, and what its open interest adds to its strike.
 
-    ``gex``, ``vex``, ``chex`` are signed as dealers hold them (calls +, puts -), ``dex`` as holders do; NaN where not
-    known. Units as :mod:`replay.schema` gives them.
+    Signs and units as the conventions say; NaN where not known.
     """
 
     vol: Floats
@@ -45,22 +40,29 @@ class OptionExposures:
     chex: Floats
 
 
-def years_to(close: int, ts: Ints) -> Floats:
-    """Calendar time from each instant (N,) to the close, years of 365 days, at least one minute."""
-    return np.maximum((close - ts) / MINUTE, FLOOR_MINUTES) / YEAR_MINUTES
-
-
 def resolve_vol(
-    given: Floats, bid: Floats, ask: Floats, spot: Floats, strike: Floats, years: Floats, call: Bools
+    given: Floats,
+    bid: Floats,
+    ask: Floats,
+    spot: Floats,
+    strike: Floats,
+    years: Floats,
+    call: Bools,
+    rate: float = 0.0,
+    dividend: float = 0.0,
 ) -> tuple[Floats, NDArray[np.int8]]:
     """The vol of N options and its origin.
 
-    A given vol above 0 is taken. Else, where there is a bid and the mid is above intrinsic value, it is solved from
-    the mid. An option that is quoted without a bid, or without time value, has the limit 0. One without a vol and
-    without a quote (none, 0 at 0, or one side alone that does not settle it), or whose mid no vol gives, has NaN.
+    A given vol above 0 is taken. Else, where there is a bid and the mid is above intrinsic value (discounted, of the
+    forward), it is solved from the mid. An option that is quoted without a bid, or without time value, has the
+    limit 0. One without a vol and without a quote (none, 0 at 0, or one side alone that does not settle it), or whose
+    mid no vol gives, has NaN.
     """
     quoted_bid, quoted_ask = bid > 0, ask > 0
-    intrinsic = np.maximum(np.where(call, spot - strike, strike - spot), 0.0)
+    forward, discounted = (spot, strike)
+    if rate or dividend:
+        forward, discounted = spot * np.exp(-dividend * years), strike * np.exp(-rate * years)
+    intrinsic = np.maximum(np.where(call, forward - discounted, discounted - forward), 0.0)
     mid = 0.5 * (bid + ask)
     origin = np.full(len(given), VolOrigin.UNKNOWN, np.int8)
     origin[quoted_ask & ~quoted_bid] = VolOrigin.LIMIT
@@ -71,7 +73,7 @@ def resolve_vol(
     vol = np.where(origin == VolOrigin.GIVEN, given, np.where(origin == VolOrigin.LIMIT, 0.0, np.nan))
     at = np.flatnonzero(origin == VolOrigin.SOLVED)
     if len(at):
-        vol[at] = implied_vol(mid[at], spot[at], strike[at], years[at], call[at])
+        vol[at] = implied_vol(mid[at], spot[at], strike[at], years[at], call[at], rate, dividend)
         origin[at[np.isnan(vol[at])]] = VolOrigin.UNKNOWN
     return vol, origin
 
@@ -86,26 +88,45 @@ def option_exposures(
     given_vol: Floats,
     bid: Floats,
     ask: Floats,
+    conventions: Conventions = REPLAY_1,
 ) -> OptionExposures:
     """Exposures of N options, arguments (N,) each: USD, years, contracts, per sqrt(year); NaN for not known.
 
-    With OI contracts of 100 shares and greeks at the snapshot's spot S: gex = gamma OI 100 S^2 0.01,
-    dex = delta OI 100 S, vex = vanna OI 100 S 0.01, chex = charm OI 100 S. Without open interest they are 0.
+    ``years`` is time to expiry on the conventions' clock, see :meth:`Conventions.years`.
     """
-    vol, origin = resolve_vol(given_vol, bid, ask, spot, strike, years, call)
-    risk = greeks(spot, strike, years, vol, call)
-    dealer = np.where(call, 1.0, -1.0)
+    rate, dividend = conventions.rate, conventions.dividend
+    vol, origin = resolve_vol(given_vol, bid, ask, spot, strike, years, call, rate, dividend)
+    gex, dex, vex, chex = exposures_at(spot, strike, years, vol, call, open_interest, conventions)
+    return OptionExposures(vol, origin, gex, dex, vex, chex)
+
+
+def exposures_at(
+    spot: Floats,
+    strike: Floats,
+    years: Floats,
+    vol: Floats,
+    call: Bools,
+    open_interest: Floats,
+    conventions: Conventions = REPLAY_1,
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """gex, dex, vex, chex (N,) of options whose vols are settled.
+
+    With OI contracts of 100 shares, greeks at the spot S, and the dealers' side s (1 or -1) of the right:
+    gex = s gamma OI 100 S^2 0.01, dex = delta OI 100 S (of dealers' books times s), vex = s vanna OI 100 S times the
+    vanna point, chex = s charm OI 100 S per the charm's time. Without open interest they are 0.
+    """
+    risk = greeks(spot, strike, years, vol, call, conventions.rate, conventions.dividend)
+    dealer = np.where(call, float(conventions.calls), float(conventions.puts))
     shares = open_interest * CONTRACT_SIZE
     idle = open_interest == 0
+    charm = risk.charm * (365.0 * conventions.charm_fraction)
 
     def total(per_share: Floats) -> Floats:
         return np.where(idle, 0.0, per_share * shares)
 
-    return OptionExposures(
-        vol=vol,
-        origin=origin,
-        gex=total(dealer * risk.gamma * spot * spot * 0.01),
-        dex=total(risk.delta * spot),
-        vex=total(dealer * risk.vanna * spot * 0.01),
-        chex=total(dealer * risk.charm * spot),
+    return (
+        total(dealer * risk.gamma * spot * spot * 0.01),
+        total(risk.delta * spot if conventions.dex == "holders" else dealer * risk.delta * spot),
+        total(dealer * risk.vanna * spot * conventions.vanna_point),
+        total(dealer * charm * spot),
     )

@@ -12,9 +12,10 @@ import polars as pl
 import pyarrow as pa
 
 from replay import schema
-from replay.exposure.chain import OptionExposures, VolOrigin, option_exposures, years_to
+from replay.exposure.chain import OptionExposures, VolOrigin, option_exposures
+from replay.exposure.conventions import REPLAY_1, Conventions
 from replay.ragged import Bools, Floats, Ints
-from replay.sessions import Session, to_us
+from replay.sessions import Session
 
 _KEY: Final = ("ts", "recorded_at", "strike", "call")
 _SIDES: Final = {"bid": "bid", "ask": "ask", "iv": "iv", "volume": "volume", "open_interest": "oi"}
@@ -32,7 +33,9 @@ class ChainCount:
     vols: Counter[str] = field(default_factory=Counter)
 
 
-def snapshots_of(rows: pl.DataFrame, session: Session, count: ChainCount) -> pa.Table:
+def snapshots_of(
+    rows: pl.DataFrame, session: Session, count: ChainCount, conventions: Conventions = REPLAY_1
+) -> pa.Table:
     """Snapshots (one a ts and recorded_at) from checked option rows in the order they came.
 
     Columns as :data:`replay.schema.ARROW`; columns of which the rows know nothing are null.
@@ -45,12 +48,13 @@ def snapshots_of(rows: pl.DataFrame, session: Session, count: ChainCount) -> pa.
     risk = option_exposures(
         spot=spot,
         strike=strike,
-        years=years_to(to_us(session.close), ts),
+        years=conventions.years(session, ts),
         call=call,
         open_interest=numbers["open_interest"],
         given_vol=numbers["iv"],
         bid=numbers["bid"],
         ask=numbers["ask"],
+        conventions=conventions,
     )
     count.options += len(kept)
     count.shrunk += _shrunk(kept)

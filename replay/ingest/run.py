@@ -12,7 +12,7 @@ from typing import Any
 from replay import schema
 from replay.contract import is_symbol, normalise_symbol
 from replay.errors import ConflictingRow, InputError
-from replay.exposure.chain import CONVENTIONS
+from replay.exposure.conventions import REPLAY_1, Conventions
 from replay.ingest.buckets import SessionBuckets
 from replay.ingest.chain import ChainCount, snapshots_of
 from replay.ingest.mapping import Mapping
@@ -52,6 +52,8 @@ def ingest_chain(
     symbol: str,
     mapping: Mapping,
     *,
+    conventions: Conventions = REPLAY_1,
+    allow_mixed: bool = False,
     strict: bool = False,
     progress: Progress | None = None,
     filesystem: Any | None = None,
@@ -66,6 +68,10 @@ def ingest_chain(
         Where to write; it comes into being if there is none. On ``filesystem`` (fsspec) if one is given.
     mapping
         Which column is what.
+    conventions
+        What exposures are computed under, and vols solved.
+    allow_mixed
+        Let the symbol hold exposures under other conventions beside these.
     strict
         Refuse a file with a row that cannot be used, before anything is written.
     progress
@@ -75,6 +81,8 @@ def ingest_chain(
     ------
     InputError
         If a file cannot be read, or no row of all can be used. Nothing is written then.
+    MixedConventions
+        If the lake holds the symbol's exposures under other conventions.
     ConflictingRow
         If a snapshot differs from a stored one with the same ts and recorded_at. Sessions before it by date
         have been written whole; running again after the cause is removed writes the rest.
@@ -94,20 +102,22 @@ def ingest_chain(
                     progress(str(path), batch.bytes_read)
             if report.tally.read == before:
                 raise InputError("holds a header and no rows", path=str(path))
-        _write(report, buckets, LakeWriter(lake, filesystem), mapping)
+        _write(report, buckets, LakeWriter(lake, filesystem, allow_mixed=allow_mixed), mapping, conventions)
     if not report.sessions:
         raise InputError(f"none of {report.tally.read} rows can be used; {_why(report.tally)}")
     return report
 
 
-def _write(report: IngestReport, buckets: SessionBuckets, writer: LakeWriter, mapping: Mapping) -> None:
+def _write(
+    report: IngestReport, buckets: SessionBuckets, writer: LakeWriter, mapping: Mapping, conventions: Conventions
+) -> None:
     """Build and store the snapshots, a session at a time."""
-    metadata = schema.metadata(source=f"chain:{mapping.name}", conventions=CONVENTIONS)
+    metadata = schema.metadata(source=f"chain:{mapping.name}", conventions=conventions.id)
     with writer:
         for date, rows in buckets.sessions():
             session = find_session(date)
             assert session is not None, "rows of days without a session are rejected"
-            table = snapshots_of(rows.drop("date"), session, report.count)
+            table = snapshots_of(rows.drop("date"), session, report.count, conventions)
             try:
                 new = writer.add(Partition("raw", report.symbol, date), table, metadata)
             except ConflictingRow as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import numpy as np
@@ -10,17 +11,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from replay import schema
-from replay.errors import ConflictingRow
-from replay.ragged import Bools, Ragged, from_arrow
+from replay.errors import ConflictingRow, LakeError, MixedConventions
+from replay.ragged import Ints
 from replay.sessions import iso_utc
+from replay.snapshots import Snapshots
+from replay.storage.columns import read_footer
 from replay.storage.engine import Engine
-from replay.storage.files import Partition, open_files
-from replay.storage.reader import Reader
-from replay.storage.soundness import clocks_of, floats_of, row_faults
+from replay.storage.files import Partition, StoredFile, open_files, partitions
+from replay.storage.reader import Reader, StoredTimeline
+from replay.storage.rows import as_snapshots, as_table, extends, merge, repeats
+from replay.storage.soundness import clocks_of, row_faults
 
 GROUP_ROWS: Final = 200
-DERIVED_TOLERANCE: Final = 1e-9
-"""Relative: within it a computed column is the same; machines differ in the last bits of exp and log."""
 
 _SCATTERED: Final = tuple(
     c.name for c in schema.COLUMNS if c.derived and not c.name.endswith("_iv")
@@ -28,10 +30,17 @@ _SCATTERED: Final = tuple(
 
 
 class LakeWriter:
-    """Writes snapshots into a lake, which comes into being with the first. Usable in a ``with``."""
+    """Writes snapshots into a lake, which comes into being with the first. Usable in a ``with``.
 
-    def __init__(self, path: str | os.PathLike[str], filesystem: Any | None = None) -> None:
+    ``allow_mixed``: let a symbol and tier hold exposures under more than one convention id.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], filesystem: Any | None = None, *, allow_mixed: bool = False
+    ) -> None:
         self._store = open_files(path, filesystem)
+        self._allow_mixed = allow_mixed
+        self._agreed: set[tuple[str, str, str]] = set()
         self._engine = Engine(self._store)
         self._reader = Reader(self._store, self._engine)
 
@@ -49,6 +58,8 @@ class LakeWriter:
     def add(self, partition: Partition, table: pa.Table, metadata: dict[bytes, bytes]) -> int:
         """Store the rows of a table that are not stored yet; returns how many there were.
 
+        A row is stored already where the row of its ts and recorded_at has the same in every list that it has.
+
         Parameters
         ----------
         table
@@ -60,22 +71,133 @@ class LakeWriter:
         ------
         ConflictingRow
             If a row differs from a stored row, or another row of the table, with the same ts and recorded_at.
-            Nothing is written then.
+        MixedConventions
+            If the symbol and tier hold exposures under another convention id.
         ValueError
             If the table has not the columns of a snapshot, or a row is not sound.
+
+        Nothing is written where it raises.
         """
-        table = schema.conform(table).sort_by([("ts", "ascending"), ("recorded_at", "ascending")])
-        for message, wrong in row_faults(table, partition.date):
-            if wrong.any():
-                raise ValueError(f"{partition.folder}: {message}, in row {int(np.flatnonzero(wrong)[0])} by time")
+        table = _sound(partition, table)
         with self._store.lock(partition):
-            table = self._unknown(partition, table)
+            stored = self._stored(partition, table)
+            known = np.array([bool(copies) for copies in stored.copies], np.bool_)
+            at = np.flatnonzero(known)
+            # of several rows of one clock the last counts, which is the one that is read
+            last = np.array([stored.copies[i][-1] for i in at], np.int64)
+            lost = np.flatnonzero(~repeats(as_snapshots(table.take(pa.array(at))), stored.rows.take(last)))
+            if len(lost):
+                raise stored.conflict(int(last[lost[0]]), "differs from")
+            table = table.filter(pa.array(~known))
             if table.num_rows:
+                self._agree(partition, metadata)
                 self._store.write(partition, encode(table, metadata))
         return int(table.num_rows)
 
-    def _unknown(self, partition: Partition, table: pa.Table) -> pa.Table:
-        """The rows that the partition does not hold yet."""
+    def enrich(self, partition: Partition, table: pa.Table, metadata: dict[bytes, bytes]) -> int:
+        """Store rows that say more of clocks that are stored: where a row is known in part, the whole replaces it.
+
+        As :meth:`add`, but where a row of the same ts and recorded_at is stored, the two become one that lists the
+        strikes of both and knows what either knows. What both know must be the same. It comes into a file in the
+        stead of the stored row's, under that file's convention id and cadence; both files are there for a moment,
+        and where the writer is killed between them, the next that enriches the row clears it up.
+
+        Returns how many rows are new, or say more than before. Raises as :meth:`add`.
+        """
+        table = _sound(partition, table)
+        with self._store.lock(partition):
+            stored = self._stored(partition, table)
+            pairs = [(i, m) for i, copies in enumerate(stored.copies) for m in copies]
+            i, m = (np.array([pair[side] for pair in pairs], np.int64) for side in (0, 1))
+            old = stored.rows.take(m)
+            merged, sound = merge(old, as_snapshots(table).take(i))
+            if not sound.all():
+                raise stored.conflict(int(m[np.flatnonzero(~sound)[0]]), "contradicts")
+            more = np.flatnonzero(~extends(merged, old))
+            fresh = table.filter(pa.array([not copies for copies in stored.copies], pa.bool_()))
+            if fresh.num_rows:
+                self._agree(partition, metadata)
+            for number in np.unique(stored.file[m[more]]):
+                swap = more[stored.file[m[more]] == number]
+                come = as_table(merged.take(swap), partition.date)
+                self._rewrite(partition, stored, int(number), m[swap], come, metadata)
+            if fresh.num_rows:
+                self._store.write(partition, encode(fresh, metadata))
+        return len({int(each) for each in i[more]}) + int(fresh.num_rows)
+
+    def rows(self, partition: Partition) -> tuple[StoredTimeline, Snapshots]:
+        """Every stored row of a partition with all columns, in the order of the timeline."""
+        return self._reader.session(partition, schema.VALUES)
+
+    def metadata(self, timeline: StoredTimeline) -> list[dict[bytes, bytes]]:
+        """What the metadata of a timeline's files say that is this engine's own, in their order."""
+        return [_own(footer.schema) for footer in self._reader.footers(timeline)]
+
+    def _rewrite(
+        self,
+        partition: Partition,
+        stored: _Stored,
+        number: int,
+        gone: Ints,
+        come: pa.Table,
+        metadata: dict[bytes, bytes],
+    ) -> None:
+        """Let a file of the timeline go for one in which other rows stand in the place of some of its own."""
+        file = stored.timeline.files[number]
+        with self._store.open(file.path) as source:
+            found = pq.read_table(source)
+        foreign = [name for name in found.column_names if name not in schema.BY_NAME]
+        if foreign:
+            raise ConflictingRow(
+                f"{file.path} holds {', '.join(foreign)}, which this engine does not know and would lose by "
+                "replacing a row of the file; take the columns out, or write to another lake"
+            )
+        entries = _own(found.schema)
+        sources = [each.get(schema.METADATA_SOURCE, b"") for each in (entries, metadata)]
+        if sources[1] not in sources[0].split(b" + "):
+            entries[schema.METADATA_SOURCE] = b" + ".join(each for each in sources if each)
+        kept = np.ones(found.num_rows, np.bool_)
+        kept[stored.timeline.row[stored.positions[gone]]] = False
+        parts = [schema.conform(found).filter(pa.array(kept)), come]
+        merged = pa.concat_tables(parts).sort_by([("ts", "ascending"), ("recorded_at", "ascending")])
+        self._store.write(partition, encode(merged, entries))
+        self._store.remove(partition, file.name)
+
+    def _agree(self, partition: Partition, metadata: dict[bytes, bytes]) -> None:
+        """Raise if the symbol and tier hold another convention id than the metadata give.
+
+        Looked at are the partition, those next to it, the first and the last: every writer does, so that what
+        lies between agrees with them.
+        """
+        own = metadata.get(schema.METADATA_CONVENTIONS, b"").decode()
+        if self._allow_mixed or not own:
+            return
+        near = [partition]
+        key = (partition.tier, partition.symbol, own)
+        if key not in self._agreed:
+            others = list(partitions(self._store, symbol=partition.symbol, tier=partition.tier))
+            before = [each for each in others if each.date < partition.date]
+            after = [each for each in others if each.date > partition.date]
+            near += before[-1:] + after[:1] + before[:1] + after[-1:]
+        for each in near:
+            for file in self._store.files(each):
+                found = self._conventions(file)
+                if found not in (None, own):
+                    raise MixedConventions(
+                        f"{each.folder} holds exposures under {found!r}, and these rows are under {own!r}; "
+                        "use one of them, another lake, or --allow-mixed"
+                    )
+        self._agreed.add(key)
+
+    def _conventions(self, file: StoredFile) -> str | None:
+        """The convention id of a stored file; none of a file that cannot be read, which is for the reader to say."""
+        try:
+            return read_footer(self._store, file).conventions
+        except (LakeError, OSError):
+            return None
+
+    def _stored(self, partition: Partition, table: pa.Table) -> _Stored:
+        """The stored rows of the partition that have the clocks of the table's rows."""
         ts, recorded_at, _ = clocks_of(table)
         repeated = np.flatnonzero((np.diff(ts) == 0) & (np.diff(recorded_at) == 0))
         if len(repeated):
@@ -84,30 +206,56 @@ class LakeWriter:
                 f"and recorded_at {iso_utc(int(recorded_at[repeated[0]]))}"
             )
         timeline = self._reader.timeline(partition)
-        stored = {
-            key: position  # of several rows the last, which is the one that is read
-            for position, key in enumerate(zip(timeline.ts.tolist(), timeline.recorded_at.tolist(), strict=True))
-        }
-        matched = [stored.get(key) for key in zip(ts.tolist(), recorded_at.tolist(), strict=True)]
-        known = np.array([position is not None for position in matched], np.bool_)
-        if not known.any():
-            return table
-        positions = np.array([position for position in matched if position is not None], np.int64)
-        old = self._reader.snapshots(timeline, positions, schema.VALUES)
-        new = table.filter(pa.array(known))
-        same = _equal(old.spot, floats_of(new["spot"]), 0.0)
-        for name in schema.LISTS:
-            tolerance = DERIVED_TOLERANCE if schema.BY_NAME[name].derived else 0.0
-            same &= rows_equal(old.lists[name], from_arrow(new[name]), tolerance)
-        if not same.all():
-            at = int(np.flatnonzero(~same)[0])
-            position = positions[at]
-            raise ConflictingRow(
-                f"the snapshot of ts {iso_utc(int(timeline.ts[position]))} recorded at "
-                f"{iso_utc(int(timeline.recorded_at[position]))} differs from row {timeline.row[position]} of "
-                f"{timeline.files[timeline.file[position]].path}; a correction has a later recorded_at"
-            )
-        return table.filter(pa.array(~known))
+        wanted = {key: i for i, key in enumerate(zip(ts.tolist(), recorded_at.tolist(), strict=True))}
+        copies: list[list[int]] = [[] for _ in range(table.num_rows)]
+        positions: list[int] = []
+        for position, key in enumerate(zip(timeline.ts.tolist(), timeline.recorded_at.tolist(), strict=True)):
+            if key in wanted:
+                copies[wanted[key]].append(len(positions))
+                positions.append(position)
+        at = np.array(positions, np.int64)
+        return _Stored(timeline, at, self._reader.snapshots(timeline, at, schema.VALUES), copies)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """Stored rows that share their clocks with rows to write: M of a timeline, at ``positions``.
+
+    ``copies`` holds, for each row to write, which of the M share its clocks, in the order of the timeline.
+    """
+
+    timeline: StoredTimeline
+    positions: Ints
+    rows: Snapshots
+    copies: list[list[int]]
+
+    @property
+    def file(self) -> Ints:
+        """In which file of the timeline each stands (M,)."""
+        return self.timeline.file[self.positions]
+
+    def conflict(self, m: int, how: str) -> ConflictingRow:
+        """The error of a row to write that cannot stand beside the stored one."""
+        position = self.positions[m]
+        return ConflictingRow(
+            f"the snapshot of ts {iso_utc(int(self.timeline.ts[position]))} recorded at "
+            f"{iso_utc(int(self.timeline.recorded_at[position]))} {how} row {self.timeline.row[position]} of "
+            f"{self.timeline.files[self.timeline.file[position]].path}; a correction has a later recorded_at"
+        )
+
+
+def _sound(partition: Partition, table: pa.Table) -> pa.Table:
+    """The rows as they are stored, by time. Raises ``ValueError`` for one that is not sound."""
+    table = schema.conform(table).sort_by([("ts", "ascending"), ("recorded_at", "ascending")])
+    for message, wrong in row_faults(table, partition.date):
+        if wrong.any():
+            raise ValueError(f"{partition.folder}: {message}, in row {int(np.flatnonzero(wrong)[0])} by time")
+    return table
+
+
+def _own(found: pa.Schema) -> dict[bytes, bytes]:
+    """The entries of a file's metadata that are this engine's."""
+    return {key: value for key, value in (found.metadata or {}).items() if key.startswith(b"replay.")}
 
 
 def encode(table: pa.Table, metadata: dict[bytes, bytes]) -> memoryview:
@@ -126,17 +274,3 @@ def encode(table: pa.Table, metadata: dict[bytes, bytes]) -> memoryview:
 
 def _leaf(name: str) -> str:
     return f"{name}.list.element" if name in schema.LISTS else name
-
-
-def _equal(a: Any, b: Any, tolerance: float) -> Bools:
-    return np.asarray(np.isclose(a, b, rtol=tolerance, atol=0.0, equal_nan=True), np.bool_)
-
-
-def rows_equal(a: Ragged, b: Ragged, tolerance: float) -> Bools:
-    """Which rows of two lists of R rows hold the same values, NaN equal to NaN, (R,)."""
-    same = (a.known == b.known) & (a.lengths == b.lengths)
-    at = np.flatnonzero(same)
-    left, right = a.take(at).flat(), b.take(at).flat()
-    wrong = np.repeat(at, a.lengths[at])[~_equal(left, right, tolerance)]
-    same[wrong] = False
-    return np.asarray(same, np.bool_)
