@@ -100,7 +100,8 @@ class Conventions:
         for name, named in NAMED.items():
             base = asdict(named)
             texts.append((name, *(f"{key}={_text(own[key])}" for key in own if own[key] != base[key])))
-        return ";".join(min(texts, key=len))
+        shortest = min(texts, key=len)
+        return ";".join(shortest)
 
     @property
     def year_minutes(self) -> int:

@@ -79,6 +79,8 @@ class LakeWriter:
         Nothing is written where it raises.
         """
         table = _sound(partition, table)
+        if not self._store.names(partition):  # a partition comes into being with its lock
+            self._agree(partition, metadata)
         with self._store.lock(partition):
             stored = self._stored(partition, table)
             known = np.array([bool(copies) for copies in stored.copies], np.bool_)
@@ -105,6 +107,8 @@ class LakeWriter:
         Returns how many rows are new, or say more than before. Raises as :meth:`add`.
         """
         table = _sound(partition, table)
+        if not self._store.names(partition):  # a partition comes into being with its lock
+            self._agree(partition, metadata)
         with self._store.lock(partition):
             stored = self._stored(partition, table)
             pairs = [(i, m) for i, copies in enumerate(stored.copies) for m in copies]
