@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from replay.engine import run
     from replay.engine.result import Result
     from replay.errors import ReplayError
+    from replay.exposure.conventions import Conventions
+    from replay.exposure.frame import exposures
     from replay.heatmap import Heatmap
     from replay.lake import Lake, open_lake
     from replay.leaks import audit
@@ -29,12 +31,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "Context", "Heatmap", "Lake", "Levels", "ReplayError", "Result", "Session", "Strategy", "Tape", "Tick",
-    "audit", "find_session", "open_lake", "plot", "run",
+    "Context", "Conventions", "Heatmap", "Lake", "Levels", "ReplayError", "Result", "Session", "Strategy", "Tape", "Tick",
+    "audit", "exposures", "find_session", "open_lake", "plot", "run",
 ]  # fmt: skip
 
 _HOMES = {
     "Context": "strategy",
+    "Conventions": "exposure.conventions",
     "Heatmap": "heatmap",
     "Lake": "lake",
     "Levels": "levels",
@@ -45,6 +48,7 @@ _HOMES = {
     "Tape": "tape",
     "Tick": "tape",
     "audit": "leaks",
+    "exposures": "exposure.frame",
     "find_session": "sessions",
     "open_lake": "lake",
     "plot": "render.plot",

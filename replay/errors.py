@@ -17,6 +17,7 @@
     │   ├── InvalidRun          invalid_run      400  a run that cannot be started, or not be gone on with
     │   ├── GoldenError         invalid_golden   400  a golden file or specification that cannot be used
     │   ├── InvalidConventions  invalid_conventions 400  conventions that do not exist, or do not serve here
+    │   ├── InvalidOpenInterest invalid_oi       400  a basis of open interest that is none, or is not stored
     │   ├── InvalidRecord       invalid_record   400  a value that a strategy cannot record
     │   └── NoStrikeData        no_strike_data_for_window  400  samples, but none per strike
     ├── LakeError                                503  the stored data cannot serve
@@ -150,6 +151,12 @@ class InvalidConventions(RequestError):
     """Conventions that are named wrong, or that the data at hand cannot be computed under."""
 
     code = "invalid_conventions"
+
+
+class InvalidOpenInterest(RequestError):
+    """A basis of open interest that does not exist, or that the stored rows do not give."""
+
+    code = "invalid_oi"
 
 
 class InvalidRecord(RequestError):

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 
-from replay.contract import BAR, FLOW_METRICS, UNITS
+from replay.contract import BAR, FLOW_METRICS
 from replay.errors import InvalidResample, NoStrikeData
+from replay.exposure.conventions import REPLAY_1, known_conventions
+from replay.exposure.restate import AS_STORED, Restatement
 from replay.ragged import Bools, Floats, Ints, Ragged, align
 from replay.sessions import MINUTE, iso_utc
 from replay.snapshots import Snapshots
@@ -60,6 +62,10 @@ class Heatmap:
         The tier that was asked for; ``None``: the finest there is.
     listed
         (T, K) whether a bar's snapshots listed the strike; ``None``: all list all.
+    conventions
+        The id of the newest snapshot's exposures; ``None`` where its file names none.
+    stated
+        On which open interest, and under which conventions, it was asked for.
     """
 
     symbol: str
@@ -78,6 +84,8 @@ class Heatmap:
     gaps: tuple[tuple[int, int], ...] = ()
     tier: str | None = None
     listed: Bools | None = None
+    conventions: str | None = None
+    stated: Restatement = AS_STORED
 
     @property
     def times(self) -> np.ndarray[Any, np.dtype[np.datetime64]]:
@@ -86,15 +94,15 @@ class Heatmap:
 
     @property
     def values(self) -> Floats:
-        """(T, K) float64 in the requested mode, NaN where not sampled; units in :data:`replay.contract.UNITS`."""
+        """(T, K) float64 in the requested mode, NaN where not sampled; see :attr:`unit`."""
         if self.mode == "raw" or self.metric in FLOW_METRICS or len(self.levels) == 0:
             return self.levels
         return np.concatenate([self.levels[:1], np.diff(self.levels, axis=0)]) + 0.0
 
     @property
     def unit(self) -> str:
-        """The unit of :attr:`values`."""
-        return UNITS[self.metric]
+        """The unit of :attr:`values`, by :attr:`conventions` where this engine knows them."""
+        return (known_conventions(self.conventions) or REPLAY_1).unit(self.metric)
 
     def __repr__(self) -> str:
         span = "no bars"
@@ -201,6 +209,8 @@ def build(
     tier_used: str,
     gaps: tuple[tuple[int, int], ...] = (),
     tier: str | None = None,
+    conventions: str | None = None,
+    stated: Restatement = AS_STORED,
 ) -> Heatmap:
     """The heatmap of a window's visible snapshots, whose ``lists`` hold at least :func:`columns_of` the metric.
 
@@ -230,7 +240,7 @@ def build(
         levels = _last_or_sum(metric, bucket, combine(metric, [_finite(matrix) for matrix in matrices]))
     return Heatmap(
         symbol, underlying, expiration, metric, mode, BAR, as_of, known_at, tier_used,
-        grid, minutes, spot, levels + 0.0, gaps, tier, listed,
+        grid, minutes, spot, levels + 0.0, gaps, tier, listed, conventions, stated,
     )  # fmt: skip  # + 0.0: a copy of its own, without negative zeros
 
 

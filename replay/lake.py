@@ -9,8 +9,13 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
+
 from replay import contract, heatmap, levels, schema
 from replay.errors import InvalidMetric, InvalidTime
+from replay.exposure import restate
+from replay.exposure.conventions import known_conventions
+from replay.exposure.restate import Restatement
 from replay.heatmap import Heatmap
 from replay.levels import Levels
 from replay.sessions import (
@@ -119,6 +124,9 @@ class Lake:
         known_at: Moment | None = None,
         gaps: bool = False,
         tier: str | None = None,
+        oi: str = "settled",
+        share: float = 1.0,
+        conventions: str | None = None,
     ) -> Heatmap:
         """The heatmap exactly as it stood at ``as_of``, knowing what was recorded by ``known_at``.
 
@@ -138,11 +146,14 @@ class Lake:
             List stretches longer than two cadences without a snapshot.
         tier
             ``raw``, ``1m``, or ``None`` for the finest there is.
+        oi, share, conventions
+            Open interest and conventions to state the exposures on; see :class:`replay.exposure.restate.Restatement`.
 
         Raises
         ------
         RequestError
-            For values the contract refuses, and where the window holds legacy rows alone.
+            For values the contract refuses, where the window holds legacy rows alone, and where the exposures
+            cannot be stated as asked.
         LakeError
             If stored files cannot be read right.
         """
@@ -155,9 +166,11 @@ class Lake:
             self._known(as_of, known_at),
             contract.check_tier(tier),
         )
+        stated = Restatement(oi, share, conventions)
         date = session_date(moment)
         since = floor_minute(moment - span * MINUTE)
-        window, clocks = self._visible(name, date, moment, known, heatmap.columns_of(metric), since, tier)
+        columns = heatmap.columns_of(metric)
+        window, clocks = self._stated(name, date, moment, known, columns, since, tier, stated)
         return heatmap.build(
             window,
             symbol=name,
@@ -169,9 +182,20 @@ class Lake:
             tier_used=clocks.tier,
             gaps=clocks.gaps_in_window(find_session(date), moment, since) if gaps else (),
             tier=tier,
+            conventions=clocks.newest if conventions is None else conventions,
+            stated=stated,
         )
 
-    def levels(self, symbol: str, as_of: Moment, known_at: Moment | None = None, tier: str | None = None) -> Levels:
+    def levels(
+        self,
+        symbol: str,
+        as_of: Moment,
+        known_at: Moment | None = None,
+        tier: str | None = None,
+        oi: str = "settled",
+        share: float = 1.0,
+        conventions: str | None = None,
+    ) -> Levels:
         """Magnet, walls, flip, max pain, pin score and totals of the newest snapshot visible at a moment.
 
         Arguments as for :meth:`heatmap`; every level is ``None`` where it is not known.
@@ -182,11 +206,11 @@ class Lake:
             self._known(as_of, known_at),
             contract.check_tier(tier),
         )
-        return self._levels(name, moment, known, tier)
+        return self._levels(name, moment, known, tier, Restatement(oi, share, conventions))
 
     def levels_of(self, shown: Heatmap) -> Levels:
-        """The levels at a heatmap's own as_of and known_at, from the tier that was asked for it."""
-        return self._levels(shown.symbol, shown.as_of, shown.known_at, shown.tier)
+        """The levels at a heatmap's own as_of and known_at, from the tier and as stated as was asked for it."""
+        return self._levels(shown.symbol, shown.as_of, shown.known_at, shown.tier, shown.stated)
 
     def snapshots(
         self,
@@ -271,10 +295,31 @@ class Lake:
         """The sessions the lake holds of a symbol, ascending."""
         return inventory.dates(self._store, contract.normalise_symbol(symbol))
 
-    def _levels(self, symbol: str, as_of: int, known_at: int, tier: str | None) -> Levels:
+    def _levels(self, symbol: str, as_of: int, known_at: int, tier: str | None, stated: Restatement) -> Levels:
         date = session_date(as_of)
-        newest, _ = self._visible(symbol, date, as_of, known_at, levels.COLUMNS, NEWEST, tier)
-        return levels.build(newest, symbol, find_session(date))
+        newest, clocks = self._stated(symbol, date, as_of, known_at, levels.COLUMNS, NEWEST, tier, stated)
+        held = known_conventions(clocks.newest if stated.conventions is None else stated.conventions)
+        return levels.build(newest, symbol, find_session(date), held)
+
+    def _stated(
+        self,
+        symbol: str,
+        date: dt.date,
+        as_of: int,
+        known_at: int,
+        columns: Sequence[str],
+        since: int,
+        tier: str | None,
+        stated: Restatement,
+    ) -> tuple[Snapshots, Clocks]:
+        """As :meth:`_visible`, stated as asked, which takes all of the session that is visible."""
+        if stated.as_stored:
+            return self._visible(symbol, date, as_of, known_at, columns, since, tier)
+        needed = tuple(dict.fromkeys((*columns, *restate.COLUMNS)))
+        rows, clocks = self._visible(symbol, date, as_of, known_at, needed, None, tier)
+        rows = stated.apply(rows, clocks, find_session(date))
+        wanted = np.arange(len(rows))[-1:] if since == NEWEST else np.flatnonzero(rows.ts >= since)
+        return rows.take(wanted), clocks
 
     def _visible(
         self,

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from replay.exposure.conventions import REPLAY_1, Conventions
 from replay.ragged import Floats, Ints
-from replay.sessions import FLOOR_MINUTES, MINUTE, YEAR_MINUTES, Session, from_us, iso_utc, to_us
+from replay.sessions import Session, from_us, iso_utc, to_us
 from replay.snapshots import Snapshots
 
 COLUMNS: Final = ("gex", "dex", "vex", "chex", "call_oi", "put_oi", "oi", "call_iv", "put_iv")
@@ -24,6 +25,7 @@ class Levels:
     ``ts`` and ``recorded_at`` are aware UTC datetimes. ``spot``, ``magnet``, ``call_wall``, ``put_wall``,
     ``gamma_flip``, ``max_pain`` and ``expected_move`` are USD, ``net_*`` the metric's unit summed over strikes,
     ``atm_iv`` per sqrt(year), ``pin_score`` 0 to 100. All describe the snapshot at ``ts``, not any later moment.
+    ``conventions`` are those of its exposures, ``None`` where its file names none that this engine knows.
     """
 
     symbol: str
@@ -42,18 +44,25 @@ class Levels:
     net_chex: float | None = None
     atm_iv: float | None = None
     expected_move: float | None = None
+    conventions: Conventions | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values: the times as ISO 8601 text in UTC."""
+        """Plain values: the times as ISO 8601 text in UTC; without the conventions."""
         fields = asdict(self)
+        del fields["conventions"]
         for name in ("ts", "recorded_at"):
             if fields[name] is not None:
                 fields[name] = iso_utc(to_us(fields[name]))
         return fields
 
 
-def build(newest: Snapshots, symbol: str, session: Session | None) -> Levels:
-    """The levels of the last of these snapshots, which hold :data:`COLUMNS`; all ``None`` without one."""
+def build(
+    newest: Snapshots, symbol: str, session: Session | None, conventions: Conventions | None = REPLAY_1
+) -> Levels:
+    """The levels of the last of these snapshots, which hold :data:`COLUMNS`; all ``None`` without one.
+
+    The expected move takes time on the clock of ``conventions``; where they are not known, on calendar time.
+    """
     if len(newest) == 0:
         return Levels(symbol)
     last = len(newest) - 1
@@ -69,7 +78,7 @@ def build(newest: Snapshots, symbol: str, session: Session | None) -> Levels:
     atm_iv = atm_vol(strikes, columns["call_iv"], columns["put_iv"], spot)
     expected = None
     if atm_iv is not None and session is not None and math.isfinite(spot):
-        expected = spot * atm_iv * math.sqrt(years_left(ts, session))
+        expected = spot * atm_iv * math.sqrt(float((conventions or REPLAY_1).years(session, np.array(ts))))
     magnet = peak(strikes, np.abs(columns["gex"]), spot)
     return Levels(
         symbol=symbol,
@@ -88,6 +97,7 @@ def build(newest: Snapshots, symbol: str, session: Session | None) -> Levels:
         net_chex=_net(columns["chex"]),
         atm_iv=atm_iv,
         expected_move=expected,
+        conventions=conventions,
     )
 
 
@@ -97,12 +107,6 @@ def _parallel(newest: Snapshots, name: str, usable: Ints) -> Floats:
     if not newest.lists[name].known[-1]:
         return np.full(len(usable), np.nan)
     return np.where(np.isinf(row), np.nan, row)[usable]
-
-
-def years_left(ts: int, session: Session) -> float:
-    """Calendar time from an instant to the session's close, years of 365 days, never under one minute."""
-    minutes = (to_us(session.close) - ts) / MINUTE
-    return max(minutes, FLOOR_MINUTES) / YEAR_MINUTES
 
 
 def elapsed(ts: int, session: Session | None) -> float | None:

@@ -21,7 +21,9 @@ class Clocks:
     """The clocks of one session's visible snapshots, one a ts, ascending.
 
     ``ts``, ``recorded_at`` of the visible revision and ``first_recorded_at`` of the first one (R,) are microseconds
-    since the epoch, UTC; ``cadence``, microseconds, is what the files' metadata give and agree on, else ``None``.
+    since the epoch, UTC; ``cadence``, microseconds, is what the files' metadata give and agree on, else ``None``;
+    ``conventions`` are the ids that they name, ``None`` for a file that names none, and ``newest`` is
+    the id of the last snapshot's.
     """
 
     tier: str
@@ -29,6 +31,8 @@ class Clocks:
     recorded_at: Ints
     first_recorded_at: Ints
     cadence: int | None
+    conventions: frozenset[str | None] = frozenset()
+    newest: str | None = None
 
     def __len__(self) -> int:
         return len(self.ts)
@@ -72,7 +76,7 @@ class Timeline:
 
     ``ts``, ``recorded_at``, ``superseded_at`` (N,) are microseconds since the epoch, UTC; row ``i`` is visible where
     ``ts <= as_of`` and ``recorded_at <= known_at < superseded_at``. It stands in file number ``file[i]``, whose
-    metadata give ``cadences[file[i]]``, microseconds or ``None``.
+    metadata give ``cadences[file[i]]``, microseconds or ``None``, and the convention id ``conventions[file[i]]``.
     """
 
     tier: str
@@ -81,6 +85,7 @@ class Timeline:
     superseded_at: Ints
     file: Ints
     cadences: tuple[int | None, ...]
+    conventions: tuple[str | None, ...]
 
     def visible(self, as_of: int, known_at: int) -> Ints:
         """Positions of the rows visible at a moment, ascending by ts, one a ts."""
@@ -89,10 +94,14 @@ class Timeline:
 
     def clocks(self, positions: Ints) -> Clocks:
         """The clocks of these rows; a file without one of them, or without a cadence, has no say in the cadence."""
-        cadences = {self.cadences[number] for number in np.unique(self.file[positions])} - {None}
+        files = np.unique(self.file[positions]).tolist()
+        cadences = {self.cadences[number] for number in files} - {None}
+        cadence = cadences.pop() if len(cadences) == 1 else None
         ts = self.ts[positions]
         first = self.recorded_at[np.searchsorted(self.ts, ts, side="left")]
-        return Clocks(self.tier, ts, self.recorded_at[positions], first, cadences.pop() if len(cadences) == 1 else None)
+        conventions = frozenset(self.conventions[number] for number in files)
+        newest = self.conventions[self.file[positions[-1]]] if len(positions) else None
+        return Clocks(self.tier, ts, self.recorded_at[positions], first, cadence, conventions, newest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +144,7 @@ def no_snapshots(columns: Sequence[str] = ()) -> Snapshots:
 def no_timeline(tier: str) -> Timeline:
     """A timeline without rows."""
     none = np.empty(0, np.int64)
-    return Timeline(tier, none, none, none, none, ())
+    return Timeline(tier, none, none, none, none, (), ())
 
 
 def no_clocks(tier: str) -> Clocks:

@@ -89,7 +89,7 @@ def test_defaults_are_the_contracts() -> None:
     parameters = inspect.signature(replay.Lake.heatmap).parameters
     defaults = {name: p.default for name, p in parameters.items() if p.default is not inspect.Parameter.empty}
     wanted = {"metric": "gex", "mode": "raw", "bar": "1m", "minutes": 60, "known_at": None, "gaps": False, "tier": None}
-    assert defaults == wanted
+    assert defaults == wanted | {"oi": "settled", "share": 1.0, "conventions": None}  # as stored
     assert list(parameters)[:3] == ["self", "symbol", "as_of"]
 
 

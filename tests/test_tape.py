@@ -548,6 +548,7 @@ def track_of(rows: list[Row], cadences: int = 3) -> Track:
         np.array(ends, np.int64),
         np.array([each.place[0] for each in stored], np.int64),
         tuple(by_file.get(number) for number in range(cadences)),
+        (None,) * cadences,
     )
     lists: dict[str, Ragged] = {"strike": nulls(len(stored))}
     spot = np.array([each.spot for each in stored], np.float64)

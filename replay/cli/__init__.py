@@ -8,6 +8,7 @@ import click
 
 import replay
 from replay.cli.audit import audit
+from replay.cli.conventions import conventions
 from replay.cli.demo import demo
 from replay.cli.golden import golden
 from replay.cli.heatmap import heatmap
@@ -51,6 +52,7 @@ def main() -> None:
 for _command in (
     heatmap,
     levels,
+    conventions,
     run,
     audit,
     strategies,

@@ -20,6 +20,7 @@ FORMATS = ("table", "json", "csv", "parquet", "html", "png")
 @click.argument("symbol")
 @options.lake
 @options.moment
+@options.stated
 @click.option(
     "--metric",
     default="gex",
@@ -47,6 +48,9 @@ def heatmap(
     as_of: str,
     known_at: str | None,
     tier: str | None,
+    oi: str,
+    share: float,
+    stated_as: str | None,
     metric: str,
     mode: str,
     minutes: str,
@@ -79,6 +83,9 @@ def heatmap(
             known_at=known_at,
             gaps=gaps,
             tier=tier,
+            oi=oi,
+            share=share,
+            conventions=stated_as,
         )
         if resample is not None:
             answer = answer.resample(resample)

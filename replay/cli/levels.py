@@ -13,6 +13,7 @@ from replay.cli import options, output
 @click.argument("symbol")
 @options.lake
 @options.moment
+@options.stated
 @options.output_format("table", "json", default=None)
 @options.out
 def levels(
@@ -21,6 +22,9 @@ def levels(
     as_of: str,
     known_at: str | None,
     tier: str | None,
+    oi: str,
+    share: float,
+    stated_as: str | None,
     form: str | None,
     out_path: pathlib.Path | None,
 ) -> None:
@@ -35,7 +39,7 @@ def levels(
     from replay.lake import open_lake
 
     with open_lake(lake_path) as lake:
-        found = lake.levels(symbol, as_of, known_at=known_at, tier=tier)
+        found = lake.levels(symbol, as_of, known_at=known_at, tier=tier, oi=oi, share=share, conventions=stated_as)
     if output.choose_format(form, out_path, ("table", "json"), "json") == "json":
         import orjson
 

@@ -67,6 +67,35 @@ def moment(command: F) -> F:
     return command
 
 
+def stated(command: F) -> F:
+    """``--oi``, ``--share`` and ``--conventions``: what exposures are stated on, where not as stored."""
+    for option in (
+        click.option(
+            "--conventions",
+            "stated_as",
+            metavar="ID",
+            help="State exposures under these conventions; `replay conventions list`.  [default: as stored]",
+        ),
+        click.option(
+            "--share",
+            type=float,
+            default=1.0,
+            show_default=True,
+            metavar="0..1",
+            help="The part of signed volume that opens or closes contracts, for --oi effective.",
+        ),
+        click.option(
+            "--oi",
+            type=click.Choice(["settled", "effective"]),
+            default="settled",
+            show_default=True,
+            help="effective: settled open interest and the session's signed flow so far.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def output_format(*formats: str, default: str | None = None) -> Callable[[F], F]:
     """``--format``, of these; without a default the command decides."""
     return click.option(

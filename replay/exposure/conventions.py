@@ -6,12 +6,14 @@ Names and keys are those of :data:`NAMED` and of the fields of :class:`Conventio
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final
 
 import numpy as np
 
+from replay.contract import UNITS
 from replay.errors import InvalidConventions
 from replay.ragged import Floats, Ints
 from replay.sessions import FLOOR_MINUTES, MINUTE, YEAR_MINUTES, Session, to_us
@@ -120,6 +122,14 @@ class Conventions:
         start = ts if self.clock == "calendar" else np.maximum(ts, to_us(session.open))
         return np.asarray(np.maximum((close - start) / MINUTE, self.floor) / self.year_minutes, np.float64)
 
+    def unit(self, metric: str) -> str:
+        """The unit of a metric's values."""
+        if metric == "vex" and self.vanna_point != REPLAY_1.vanna_point:
+            return "USD of delta per unit of vol"
+        if metric == "chex" and (self.clock, self.charm_per) != (REPLAY_1.clock, REPLAY_1.charm_per):
+            return f"USD of delta per {self.clock} {self.charm_per}"
+        return UNITS[metric]
+
     def describe(self) -> str:
         """What they say, a clause each."""
         holds = {(1, -1): "calls +, puts -", (-1, 1): "calls -, puts +", (1, 1): "both +", (-1, -1): "both -"}
@@ -153,6 +163,7 @@ LIVE: Final = "live"
 """The id of files captured from the live endpoint, whose formulas are not published but for gex."""
 
 
+@functools.cache
 def known_conventions(text: str | None) -> Conventions | None:
     """The conventions that a file's id names; ``None`` if it has none, or one that this engine does not know."""
     try:

@@ -6,7 +6,8 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Final
 
-from replay.contract import UNITS
+from replay.exposure.conventions import REPLAY_1
+from replay.exposure.restate import SETTLED
 from replay.heatmap import Heatmap
 from replay.levels import Levels
 from replay.render.scale import human
@@ -68,7 +69,18 @@ def facts(heatmap: Heatmap) -> list[str]:
         f"as of {moment_text(heatmap.as_of, date)} New York",
         f"known at {moment_text(heatmap.known_at, date)}",
         f"tier {heatmap.tier_used}",
+        *stated_text(heatmap),
     ]
+
+
+def stated_text(heatmap: Heatmap) -> list[str]:
+    """What was asked for beyond what is stored: effective open interest, other conventions."""
+    stated, found = heatmap.stated, []
+    if stated.basis != SETTLED:
+        found.append(f"{stated.basis} oi, {stated.share:.0%} of flow")
+    if stated.conventions is not None:
+        found.append(f"as {stated.conventions}")
+    return found
 
 
 def span_text(heatmap: Heatmap) -> str:
@@ -111,10 +123,10 @@ def level_facts(levels: Levels) -> tuple[list[tuple[str, str]], list[tuple[str, 
         ("vex", levels.net_vex),
         ("chex", levels.net_chex),
     ]
-    score, vol = levels.pin_score, levels.atm_iv
+    score, vol, units = levels.pin_score, levels.atm_iv, levels.conventions or REPLAY_1
     return [(name, NOT_KNOWN if price is None else f"{price:.2f} USD") for name, price in prices], [
         *(
-            (f"net {metric}", NOT_KNOWN if total is None else f"{human(total, signed=True)} {UNITS[metric]}")
+            (f"net {metric}", NOT_KNOWN if total is None else f"{human(total, signed=True)} {units.unit(metric)}")
             for metric, total in totals
         ),
         ("atm iv", NOT_KNOWN if vol is None else f"{vol * 100:.1f} % a year"),

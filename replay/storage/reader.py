@@ -196,7 +196,7 @@ class Reader:
                 return kept, kept.visible(as_of, known_at)
         if not files:
             none = np.empty(0, np.int64)
-            return StoredTimeline(partition.tier, none, none, none, none, (), partition, files, none), none
+            return StoredTimeline(partition.tier, none, none, none, none, (), (), partition, files, none), none
         if self._closed:
             raise LakeError("the lake was closed; open it again")
         running = self._statements.submit(
@@ -217,8 +217,15 @@ class Reader:
             raise
         found = running.result()
         visible = np.flatnonzero(found.pop("visible"))
-        cadences = tuple(self._columns.footer(file).cadence_us for file in files)
-        timeline = StoredTimeline(partition.tier, cadences=cadences, partition=partition, files=files, **found)
+        footers = [self._columns.footer(file) for file in files]
+        timeline = StoredTimeline(
+            partition.tier,
+            cadences=tuple(footer.cadence_us for footer in footers),
+            conventions=tuple(footer.conventions for footer in footers),
+            partition=partition,
+            files=files,
+            **found,
+        )
         with self._lock:
             self._timelines[partition] = timeline
             self._timelines.move_to_end(partition)

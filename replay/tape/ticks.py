@@ -9,6 +9,7 @@ import numpy as np
 
 from replay import contract, heatmap, levels
 from replay.errors import GapFound, NoStrikeData
+from replay.exposure.conventions import known_conventions
 from replay.heatmap import Heatmap
 from replay.levels import Levels
 from replay.ragged import Floats, Ints
@@ -135,8 +136,10 @@ class Ticks(Sequence[Tick]):
         key = (int(self._track[i]), self._positions[i])
         found = self._levels.get(key)
         if found is None:
-            newest = self.track_at(i).snapshots(np.array(key[1:]), levels.COLUMNS)
-            found = self._levels[key] = levels.build(newest, self.tape.symbol, self.tape.session)
+            track, position = self.track_at(i), np.array(key[1:])
+            line, newest = track.timeline, track.snapshots(position, levels.COLUMNS)
+            held = known_conventions(line.conventions[line.file[position[0]]])
+            found = self._levels[key] = levels.build(newest, self.tape.symbol, self.tape.session, held)
         return found
 
     def heatmap(self, i: int, metric: str, mode: str, minutes: int | str, *, gaps: bool = False) -> Heatmap:
@@ -157,6 +160,7 @@ class Ticks(Sequence[Tick]):
             tier_used=track.timeline.tier if len(visible) else contract.TIERS[0],
             gaps=found,
             tier=tape.tier,
+            conventions=track.timeline.conventions[track.timeline.file[visible[-1]]] if len(visible) else None,
         )
 
     def history(self, i: int, metric: str, mode: str, minutes: int | str) -> Floats:
