@@ -13,6 +13,7 @@ from replay.cli.demo import demo
 from replay.cli.golden import golden
 from replay.cli.heatmap import heatmap
 from replay.cli.ingest import ingest
+from replay.cli.ingest_snapshots import snapshots as ingest_snapshots
 from replay.cli.levels import levels
 from replay.cli.regenerate import regenerate
 from replay.cli.run import run
@@ -48,6 +49,9 @@ def main() -> None:
     Then bring in your own chains:            replay ingest chain --help
     """
 
+
+for _kind in (ingest_snapshots,):
+    ingest.add_command(_kind)
 
 for _command in (
     heatmap,
