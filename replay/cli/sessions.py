@@ -60,8 +60,19 @@ def session_table(held: pl.DataFrame) -> str:
     for name in ("columns", "conventions"):
         for value, group in held.group_by(name, maintain_order=True):
             days = "all sessions" if len(group) == len(held) else f"{len(group)} of {len(held)} sessions"
-            text += f"\n{name} of {days}:\n{_wrapped(str(value[0]) or 'none')}"
+            said = [str(value[0]) or "none"]
+            if name == "conventions":
+                said = [_said(each) for each in said[0].split()]
+            text += f"\n{name} of {days}:\n" + "".join(_wrapped(each) for each in said)
     return text
+
+
+def _said(conventions_id: str) -> str:
+    """A convention id, and what it says where this engine knows it."""
+    from replay.exposure.conventions import known_conventions
+
+    known = known_conventions(conventions_id)
+    return conventions_id if known is None else f"{conventions_id}: {known.describe()}"
 
 
 def _row(row: dict[str, Any]) -> tuple[str, ...]:
