@@ -35,6 +35,7 @@ from replay.storage.engine import Engine
 from replay.storage.files import Partition, StoredFile, fingerprint, open_files, require_lake
 from replay.storage.reader import NEWEST, Reader
 from replay.tape import Tape, Track
+from replay.tape.track import stated_track
 
 if TYPE_CHECKING:
     import polars as pl
@@ -237,7 +238,17 @@ class Lake:
         window, clocks = self._visible(name, day, moment, known, schema.VALUES, None, tier)
         return to_polars(window, tier=clocks.tier, symbol=name, expiration=day)
 
-    def tape(self, symbol: str, date: str | dt.date, tier: str | None = None, columns: Sequence[str] = ()) -> Tape:
+    def tape(
+        self,
+        symbol: str,
+        date: str | dt.date,
+        tier: str | None = None,
+        columns: Sequence[str] = (),
+        *,
+        oi: str = "settled",
+        share: float = 1.0,
+        conventions: str | None = None,
+    ) -> Tape:
         """One session to replay: ``for tick in lake.tape("SPY", "2026-07-24").ticks(step="1m")``.
 
         Parameters
@@ -250,6 +261,8 @@ class Lake:
             ``raw``, ``1m``, or ``None`` for the finest of which anything is visible.
         columns
             List columns to read at once, such as ``["gex", "call_iv"]``; others are read when first asked for.
+        oi, share, conventions
+            As for :meth:`heatmap`.
 
         Raises
         ------
@@ -266,11 +279,14 @@ class Lake:
         if session is None:
             raise InvalidTime(f"date {day} is no session of the exchange")
         partitions = [Partition(each, name, day) for each in (contract.TIERS if tier is None else (tier,))]
+        stated = Restatement(oi, share, conventions)
+        extra = () if stated.as_stored else [each for each in restate.COLUMNS if each not in columns]
         tracks: list[Track] = []
         files: list[tuple[Partition, StoredFile]] = []
         for partition in partitions if contract.is_symbol(name) else ():
-            timeline, rows = self._reader.session(partition, columns)
-            tracks.append(Track(timeline, rows, functools.partial(self._reader.further, timeline)))
+            timeline, rows = self._reader.session(partition, (*columns, *extra))
+            further = functools.partial(self._reader.further, timeline)
+            tracks.append(stated_track(timeline, rows, further, stated, session))
             files += [(partition, file) for file in timeline.files]
         return Tape(name, session, tracks, tier, lambda: fingerprint(self._store, files))
 
@@ -317,7 +333,7 @@ class Lake:
             return self._visible(symbol, date, as_of, known_at, columns, since, tier)
         needed = tuple(dict.fromkeys((*columns, *restate.COLUMNS)))
         rows, clocks = self._visible(symbol, date, as_of, known_at, needed, None, tier)
-        rows = stated.apply(rows, clocks, find_session(date))
+        rows = stated.apply(rows, clocks.conventions, find_session(date))
         wanted = np.arange(len(rows))[-1:] if since == NEWEST else np.flatnonzero(rows.ts >= since)
         return rows.take(wanted), clocks
 

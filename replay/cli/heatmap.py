@@ -50,7 +50,7 @@ def heatmap(
     tier: str | None,
     oi: str,
     share: float,
-    stated_as: str | None,
+    conventions: str | None,
     metric: str,
     mode: str,
     minutes: str,
@@ -85,7 +85,7 @@ def heatmap(
             tier=tier,
             oi=oi,
             share=share,
-            conventions=stated_as,
+            conventions=conventions,
         )
         if resample is not None:
             answer = answer.resample(resample)

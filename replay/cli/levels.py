@@ -24,7 +24,7 @@ def levels(
     tier: str | None,
     oi: str,
     share: float,
-    stated_as: str | None,
+    conventions: str | None,
     form: str | None,
     out_path: pathlib.Path | None,
 ) -> None:
@@ -39,7 +39,7 @@ def levels(
     from replay.lake import open_lake
 
     with open_lake(lake_path) as lake:
-        found = lake.levels(symbol, as_of, known_at=known_at, tier=tier, oi=oi, share=share, conventions=stated_as)
+        found = lake.levels(symbol, as_of, known_at=known_at, tier=tier, oi=oi, share=share, conventions=conventions)
     if output.choose_format(form, out_path, ("table", "json"), "json") == "json":
         import orjson
 

@@ -72,7 +72,6 @@ def stated(command: F) -> F:
     for option in (
         click.option(
             "--conventions",
-            "stated_as",
             metavar="ID",
             help="State exposures under these conventions; `replay conventions list`.  [default: as stored]",
         ),
@@ -115,7 +114,8 @@ def out(command: F) -> F:
 
 
 def run_options(command: F) -> F:
-    """What decides a replay's bytes: symbols, dates, clock, parameters, latency, gap policy, seed, tier, style."""
+    """What decides a replay's bytes: symbols, dates, clock, parameters, latency, gap policy, seed, tier, style, and
+    what exposures are stated on."""
     for option in (
         click.option("--minutes", default="60", show_default=True, metavar="1..390", help="For --style snapshot."),
         click.option("--mode", default="raw", show_default=True, metavar="raw|delta", help="For --style snapshot."),
@@ -161,7 +161,7 @@ def run_options(command: F) -> F:
         ),
     ):
         command = option(command)
-    return command
+    return stated(command)
 
 
 def named_values(params: tuple[str, ...]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from replay.engine.pool import check_workers, parts
 from replay.engine.result import Result
 from replay.engine.session import Carried, Part
 from replay.errors import GapFound, InvalidRecord, InvalidRun, StrategyFailed
+from replay.exposure.restate import Restatement
 from replay.lake import Lake, open_lake
 from replay.records import common_schema
 from replay.sessions import NEW_YORK, find_session
@@ -60,6 +61,9 @@ def run(
     metric: str = "gex",
     mode: str = "raw",
     minutes: int | str = 60,
+    oi: str = "settled",
+    share: float = 1.0,
+    conventions: str | None = None,
     workers: int = 1,
     out: str | os.PathLike[str] | None = None,
     form: str = "parquet",
@@ -92,6 +96,8 @@ def run(
         Of ``ctx.rng``.
     style, metric, mode, minutes
         ``snapshot``: a function ``strategy(at, body)`` on the body of this heatmap.
+    oi, share, conventions
+        Open interest and conventions to show exposures on, as for :meth:`replay.Lake.heatmap`.
     workers
         Processes; the answer does not depend on it.
     out, form, resume
@@ -125,6 +131,7 @@ def run(
             loaded, opened, symbols=symbols, start=start, end=end, step=step, params=params or {}, latency=latency,
             gaps=gaps, seed=seed, tier=tier,
             request={"metric": metric, "mode": mode, "minutes": minutes} if style == "snapshot" else {},
+            stated=Restatement(oi, share, conventions),
         )  # fmt: skip
         check_workers(plan, workers)
         return _run(plan, opened, workers, None if out is None else pathlib.Path(out), form, resume, progress)

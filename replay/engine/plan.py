@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import importlib.metadata
 import platform
@@ -12,6 +13,7 @@ from typing import Any, Final
 import replay
 from replay import contract
 from replay.errors import InvalidRun
+from replay.exposure.restate import AS_STORED, Restatement
 from replay.lake import Lake
 from replay.sessions import calendar_span, duration_text, find_session, parse_date, parse_duration
 from replay.strategy.loading import Loaded
@@ -42,6 +44,8 @@ class Plan:
         The sessions to replay, ascending.
     missing
         Sessions of the exchange between the first and the last asked for, of which the lake holds nothing.
+    stated
+        On which open interest, and under which conventions, exposures are shown.
     """
 
     strategy: Loaded
@@ -55,6 +59,7 @@ class Plan:
     request: Mapping[str, Any] = field(default_factory=dict)
     dates: tuple[dt.date, ...] = ()
     missing: tuple[dt.date, ...] = ()
+    stated: Restatement = AS_STORED
 
     def describe(self) -> dict[str, Any]:
         """What decides the bytes, as plain values for ``run.json``."""
@@ -72,6 +77,7 @@ class Plan:
             "gaps": self.gaps,
             "seed": self.seed,
             "tier": self.tier,
+            **({} if self.stated.as_stored else {"stated": dataclasses.asdict(self.stated)}),
             "dates": [date.isoformat() for date in self.dates],
             "missing_sessions": [date.isoformat() for date in self.missing],
             "versions": versions(),
@@ -98,6 +104,7 @@ def make_plan(
     seed: int,
     tier: str | None,
     request: Mapping[str, Any],
+    stated: Restatement = AS_STORED,
 ) -> Plan:
     """A plan from what was asked for, checked; the lake tells which sessions there are.
 
@@ -139,6 +146,7 @@ def make_plan(
         request,
         dates,
         missing,
+        stated,
     )
 
 

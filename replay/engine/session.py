@@ -58,7 +58,14 @@ class Carried:
 def tapes_of(lake: Lake, plan: Plan, date: dt.date, carried: Carried | None = None) -> dict[str, Tape]:
     """The tapes of a plan's symbols, with the columns read at once that the session before made use of."""
     columns = carried.columns if carried else {}
-    return {symbol: lake.tape(symbol, date, plan.tier, columns.get(symbol, ())) for symbol in plan.symbols}
+    stated = plan.stated
+    return {
+        symbol: lake.tape(
+            symbol, date, plan.tier, columns.get(symbol, ()),
+            oi=stated.basis, share=stated.share, conventions=stated.conventions,
+        )
+        for symbol in plan.symbols
+    }  # fmt: skip
 
 
 def replay_session(

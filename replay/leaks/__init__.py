@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from replay.engine.plan import make_plan
 from replay.errors import InvalidRun
+from replay.exposure.restate import Restatement
 from replay.lake import Lake, open_lake
 from replay.leaks.auditor import Auditor
 from replay.leaks.report import Audit, Finding
@@ -36,6 +37,9 @@ def audit(
     metric: str = "gex",
     mode: str = "raw",
     minutes: int | str = 60,
+    oi: str = "settled",
+    share: float = 1.0,
+    conventions: str | None = None,
     sample: int | None = SAMPLE,
     progress: Callable[[int, int], None] | None = None,
 ) -> Audit:
@@ -48,7 +52,8 @@ def audit(
 
     Parameters
     ----------
-    strategy, lake, symbols, start, end, step, params, latency, gaps, seed, tier, style, metric, mode, minutes
+    strategy, lake, symbols, start, end, step, params, latency, gaps, seed, tier, style, metric, mode, minutes,
+    oi, share, conventions
         As for :func:`replay.run`.
     sample
         How many instants of each session; ``None``: the open and every tick.
@@ -76,6 +81,7 @@ def audit(
             loaded, opened, symbols=symbols, start=start, end=end, step=step, params=params or {}, latency=latency,
             gaps=gaps, seed=seed, tier=tier,
             request={"metric": metric, "mode": mode, "minutes": minutes} if style == "snapshot" else {},
+            stated=Restatement(oi, share, conventions),
         )  # fmt: skip
         return Auditor(plan, opened, sample, progress).run()
     finally:

@@ -132,7 +132,9 @@ def replace_clocks(line: Timeline, ts: Ints, recorded_at: Ints, file: Ints) -> T
 
 def _plain(line: Timeline) -> Timeline:
     """A timeline without what a store knows beside it."""
-    return Timeline(line.tier, line.ts, line.recorded_at, line.superseded_at, line.file, line.cadences, line.conventions)
+    return Timeline(
+        line.tier, line.ts, line.recorded_at, line.superseded_at, line.file, line.cadences, line.conventions
+    )
 
 
 def _changed(column: Ragged, future: Bools, change: Change, rng: np.random.Generator) -> Ragged:

@@ -7,9 +7,10 @@ from typing import Final
 
 import numpy as np
 
+from replay.exposure.restate import Restatement
 from replay.heatmap import columns_of, combine
 from replay.ragged import Floats, Ints, Ragged, nulls
-from replay.sessions import MINUTE
+from replay.sessions import MINUTE, Session
 from replay.snapshots import Snapshots, Timeline
 
 Load = Callable[[Sequence[str]], dict[str, Ragged]]
@@ -18,6 +19,18 @@ Load = Callable[[Sequence[str]], dict[str, Ragged]]
 def nothing(names: Sequence[str]) -> dict[str, Ragged]:
     """The columns of no rows."""
     return {name: nulls(0) for name in names}
+
+
+def stated_track(timeline: Timeline, rows: Snapshots, load: Load, stated: Restatement, session: Session) -> Track:
+    """A track of stored rows stated as asked; they hold what that needs."""
+    if stated.as_stored:
+        return Track(timeline, rows, load)
+    restated, found, source = stated.apply_to_all(timeline, rows, session)
+
+    def taken(names: Sequence[str]) -> dict[str, Ragged]:
+        return {name: column.take(source) for name, column in load(names).items()}
+
+    return Track(restated, found, taken)
 
 
 _NEVER: Final = np.iinfo(np.int64).max
