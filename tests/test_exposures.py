@@ -282,7 +282,7 @@ def flow_lake(root: pathlib.Path, seed: int) -> replay.Lake:
             if rng.random() < 0.2:
                 del lists["put_flow"]
             legacy = rng.random() < 0.1
-            rows[ts, lag] = row(ts, None, lag=lag) if legacy else row(ts, strikes, lag=lag, **lists)
+            rows[ts, lag] = row(ts, None, lag=lag) if legacy else row(ts, strikes, lag=lag, spot=600.0, **lists)
     with LakeWriter(root) as writer:
         metadata = schema.metadata(source="test", conventions="replay-1", cadence_us=20 * SECOND)
         writer.add(Partition("raw", "SPY", lakes.DAY), lakes.table_of(list(rows.values())), metadata)
