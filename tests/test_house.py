@@ -21,7 +21,7 @@ PACKAGE = ROOT / "replay"
 
 ORDER = (
     "errors", "contract", "schema", "sessions", "queries", "ragged", "snapshots", "storage", "exposure", "heatmap",
-    "levels", "tables", "tape", "lake", "regenerate", "records", "strategy", "engine", "leaks", "golden", "strategies", "ingest", "verify", "render", "pytest_plugin", "cli",
+    "levels", "tables", "tape", "lake", "corrections", "regenerate", "records", "strategy", "engine", "leaks", "golden", "strategies", "ingest", "verify", "render", "pytest_plugin", "cli",
 )  # fmt: skip
 NO_LAKE = ("heatmap", "levels", "tape", "tables", "render", "ragged", "snapshots", "exposure")
 HOMES = {

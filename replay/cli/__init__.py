@@ -8,8 +8,10 @@ import click
 
 import replay
 from replay.cli.audit import audit
+from replay.cli.compact import compact
 from replay.cli.conventions import conventions
 from replay.cli.demo import demo
+from replay.cli.diff import diff
 from replay.cli.golden import golden
 from replay.cli.heatmap import heatmap
 from replay.cli.ingest import ingest
@@ -65,6 +67,8 @@ for _command in (
     golden,
     sessions,
     ingest,
+    diff,
+    compact,
     verify,
     sql,
     demo,

@@ -165,17 +165,17 @@ class LocalFiles:
 
     def files(self, partition: Partition) -> list[StoredFile]:
         folder = f"{self.root}{os.sep}{partition.folder}"
-        found = []
-        try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if is_data(entry.name) and entry.is_file():
-                        stat = os.stat(entry.path)  # noqa: PTH116  # measured: half the cost of a Path
-                        identity = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
-                        found.append(StoredFile(entry.path, entry.name, identity))
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        return sorted(found, key=lambda file: file.name)
+        while True:
+            try:
+                with os.scandir(folder) as entries:
+                    data = [entry for entry in entries if is_data(entry.name) and entry.is_file()]
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+            try:
+                found = [_stored(entry) for entry in data]
+            except FileNotFoundError:  # replaced by another since it was listed, which a new listing shows
+                continue
+            return sorted(found, key=lambda file: file.name)
 
     def open(self, path: str) -> Any:
         return pa.OSFile(path, "rb")
@@ -242,6 +242,11 @@ class LocalFiles:
 
     def duckdb_filesystem(self) -> Any | None:
         return None
+
+
+def _stored(entry: os.DirEntry[str]) -> StoredFile:
+    stat = os.stat(entry.path)  # noqa: PTH116  # measured: half the cost of a Path
+    return StoredFile(entry.path, entry.name, (stat.st_size, stat.st_mtime_ns, stat.st_ino))
 
 
 def _sync_folder(folder: pathlib.Path) -> None:

@@ -30,7 +30,7 @@ NEWEST: Final = -1
 """In place of an instant to decode from: the newest visible snapshot alone."""
 
 _TIMELINES_KEPT: Final = 64
-_ATTEMPTS: Final = 3
+_ATTEMPTS: Final = 30
 _STATEMENTS: Final = 4
 _T = TypeVar("_T")
 
