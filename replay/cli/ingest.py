@@ -23,20 +23,52 @@ def ingest() -> None:
 
 @ingest.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=pathlib.Path))
-@options.lake
-@click.option("--symbol", required=True, help="The underlying, such as SPY.")
-@click.option("--preset", help="A column map that ships: cboe-recorder.")
+@options.ingested
+@click.option(
+    "--preset",
+    metavar="NAME",
+    help="A form that ships: cboe-recorder, cboe-quotedata, cboe-json, optionsdx, orats-minute, thetadata, generic.",
+)
 @click.option("--columns", "map_path", type=click.Path(path_type=pathlib.Path), help="A column map of your own, TOML.")
+@click.option(
+    "--iv",
+    type=click.Choice(["given", "solve"]),
+    default="given",
+    show_default=True,
+    help="given: the file's vol where it is above 0, else solved; solve: every vol from the mid.",
+)
+@options.conventions
+@click.option(
+    "--underlying",
+    "price_files",
+    multiple=True,
+    type=click.Path(path_type=pathlib.Path),
+    help="A file with the underlying's ts and price, for rows without a spot; repeat it.  [default: put-call parity]",
+)
+@click.option("--underlying-bar", default="0s", metavar="TIME", help="Its ts are starts of bars of this length.")
+@click.option("--underlying-age", default="5m", show_default=True, metavar="TIME", help="How old a price of it may be.")
+@click.option("--zone", metavar="ZONE", help="Of times without an offset.  [default: the preset's, or New York]")
+@click.option("--delay", metavar="TIME", help="How much later than ts a row was known, where no column says it.")
 @click.option("--strict", is_flag=True, help="Refuse a file with a row that cannot be used.")
 def chain(
     files: tuple[pathlib.Path, ...],
     lake_path: str,
     symbol: str,
+    allow_mixed: bool,
     preset: str | None,
     map_path: pathlib.Path | None,
+    iv: str,
+    conventions_id: str,
+    rate: float | None,
+    dividend: float | None,
+    price_files: tuple[pathlib.Path, ...],
+    underlying_bar: str,
+    underlying_age: str,
+    zone: str | None,
+    delay: str | None,
     strict: bool,
 ) -> None:
-    """Ingest FILES with one row per instant, strike and right: CSV, CSV.gz or Parquet.
+    """Ingest FILES with one row per instant, strike and right, or strike: CSV, CSV.gz, Parquet; JSON of Cboe's.
 
     Only rows that expire on their own session's date are 0DTE. Every row is accounted for in the summary; what is
     stored already is not written again, and a row with the same ts and a later recorded_at is a correction.
@@ -44,15 +76,36 @@ def chain(
     \b
     Example:
       replay ingest chain SPY_*.csv.gz --symbol SPY --lake lake --preset cboe-recorder
+      replay ingest chain rows.csv --symbol SPY --lake lake --preset generic --underlying spy.csv --rate 0.045
     """
-    from replay.ingest import mapping
+    import dataclasses
+
+    from replay.ingest import mapping, underlying, vendors
     from replay.ingest.run import ingest_chain
+    from replay.sessions import NEW_YORK, parse_duration
 
     if (preset is None) == (map_path is None):
-        raise click.UsageError(f"give --columns MAP.toml or --preset ({', '.join(mapping.presets())})")
-    columns = mapping.preset(preset) if preset is not None else mapping.read_mapping(map_path or "")
+        raise click.UsageError(f"give --columns MAP.toml or --preset ({', '.join(vendors.names())})")
+    if preset is not None:
+        source = vendors.source(preset)
+    else:
+        own = mapping.read_mapping(map_path or "")
+        source = vendors.Source(own.name, own)
+    source = dataclasses.replace(
+        source,
+        delay_us=None if delay is None else parse_duration(delay, "delay"),
+        zone=None if zone is None else mapping.check_zone(zone),
+    )
+    prices = None
+    if price_files:
+        bar, age = (parse_duration(text, "underlying") for text in (underlying_bar, underlying_age))
+        prices = underlying.read_prices(price_files, zone or str(NEW_YORK), bar, age)
     with _progress(files) as progress:
-        report = ingest_chain(files, lake_path, symbol, columns, strict=strict, progress=progress)
+        report = ingest_chain(
+            files, lake_path, symbol, source, solve=iv == "solve", underlying=prices,
+            conventions=options.conventions_of(conventions_id, rate, dividend), allow_mixed=allow_mixed,
+            strict=strict, progress=progress,
+        )  # fmt: skip
     click.echo(summary(report), nl=False)
 
 
@@ -101,6 +154,12 @@ def summary(report: IngestReport) -> str:
         "without open interest": "without open interest: no exposures",
     }
     lines += [f"  vol of {count.vols[key]:,} {text}" for key, text in vols.items() if count.vols[key]]
+    spots = {
+        "file": "from the underlying's file",
+        "parity": "implied by put-call parity",
+        "none": "not known: left out",
+    }
+    lines += [f"  spot of {_number(count.spots[key], 'row')} {text}" for key, text in spots.items() if count.spots[key]]
     notes = [
         (count.repeated, "repeated rows fell together"),
         (count.contradicting, "contradicting rows: the last of each instant, strike and right is kept"),
@@ -118,9 +177,8 @@ def summary(report: IngestReport) -> str:
             f"(first: {others.path}, line {others.line})"
         )
     for reason, rejected in tally.rejected.items():
-        lines.append(
-            f"  {_number(rejected.rows, 'row')} rejected: each {reason} (first: {rejected.path}, line {rejected.line})"
-        )
+        rows, where = _number(rejected.rows, "row"), f"first: {rejected.path}, line {rejected.line}"
+        lines.append(f"  {rows} rejected: each {reason}{rejected.example} ({where})")
     there = report.snapshots - report.written
     lines.append(f"{_number(report.written, 'snapshot')} written, {there:,} stored already")
     return "\n".join(lines) + "\n"

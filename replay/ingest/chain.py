@@ -31,6 +31,7 @@ class ChainCount:
     shrunk: int = 0  # revisions with fewer strikes than the one of the same instant before them
     spot_differs: int = 0  # snapshots whose rows do not agree on spot; the last row's is kept
     vols: Counter[str] = field(default_factory=Counter)
+    spots: Counter[str] = field(default_factory=Counter)  # rows by where their spot is from, if not their own
 
 
 def snapshots_of(

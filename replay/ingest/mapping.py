@@ -1,12 +1,22 @@
 """Which column of a file is what: maps in TOML, some of which ship as presets.
 
 [columns]                 # ours = the file's
-ts = "quote_ts"           # the instant described; required, as are spot, expiration, right and strike
-recorded_at = "fetched"   # when it became known; without it, known at once
+ts = "quote_ts"           # the instant described; required
+date = "day"              # optional: ts is then the time of that day, as text or in milliseconds since midnight
+recorded_at = "fetched"   # when it became known; without it, known at once, or after [time] delay
+expiration = "expiry"     # required, as are right and strike; or instead of the three
+contract = "osi"          # the OCC symbol, SPY260724C00740000
+spot = "underlying"       # optional: else from another file, or by put-call parity
+root = "ticker"           # optional: rows of another root than the symbol's are left out
 bid = "bid"               # and ask, iv, volume, open_interest: optional
+[call]                    # where a row holds both rights: the call's columns, and in [put] the put's;
+bid = "call_bid"          # instead of right, and of these in [columns]
 [time]
 zone = "America/New_York" # of times that carry no offset
 unit = "ms"               # of times that are numbers since the epoch: s, ms, us or ns
+delay = "15m"             # how much later than ts a row was known, where no column says it
+[scale]
+strike = 0.001            # what a number is multiplied by
 [right]
 call = ["C", "call"]      # how the file writes the two rights
 put = ["P", "put"]
@@ -20,10 +30,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from replay.errors import InputError
+from replay.errors import InputError, InvalidDuration
+from replay.sessions import parse_duration
 
-REQUIRED: Final = ("ts", "spot", "expiration", "right", "strike")
-OPTIONAL: Final = ("recorded_at", "bid", "ask", "iv", "volume", "open_interest")
+REQUIRED: Final = ("ts", "expiration", "right", "strike")
+SIDES: Final = ("bid", "ask", "iv", "volume", "open_interest")
+OPTIONAL: Final = ("recorded_at", "date", "spot", "contract", "root", *SIDES)
 UNITS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 """Nanoseconds in a unit."""
 _PRESETS = pathlib.Path(__file__).parent / "presets"
@@ -38,7 +50,17 @@ class Mapping:
     zone: str = "America/New_York"
     unit: str | None = None
     call: tuple[str, ...] = ("C", "c", "call", "Call", "CALL")
-    put: tuple[str, ...] = field(default=("P", "p", "put", "Put", "PUT"))
+    put: tuple[str, ...] = ("P", "p", "put", "Put", "PUT")
+    call_columns: dict[str, str] = field(default_factory=dict)
+    put_columns: dict[str, str] = field(default_factory=dict)
+    delay_us: int = 0
+    scale: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def theirs(self) -> list[str]:
+        """Every column of the file that the map names, each once."""
+        named = (*self.columns.values(), *self.call_columns.values(), *self.put_columns.values())
+        return list(dict.fromkeys(named))
 
 
 def presets() -> list[str]:
@@ -60,19 +82,24 @@ def read_mapping(path: str | pathlib.Path, name: str | None = None) -> Mapping:
         found = tomllib.loads(pathlib.Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"cannot be read as a column map: {error}", path=where) from error
-    _only(found, {"columns", "time", "right"}, "the map", where)
+    _only(found, {"columns", "call", "put", "time", "scale", "right"}, "the map", where)
     columns = _texts(found.get("columns", {}), "columns", where)
+    sides = {side: _texts(found.get(side, {}), side, where) for side in ("call", "put")}
     _only(columns, {*REQUIRED, *OPTIONAL}, "[columns]", where)
-    missing = [each for each in REQUIRED if each not in columns]
-    if missing:
-        raise InputError(f"[columns] lacks {', '.join(missing)}", path=where)
+    for side, own in sides.items():
+        _only(own, set(SIDES), f"[{side}]", where)
+    _complete(columns, sides, where)
     time = _texts(found.get("time", {}), "time", where)
-    _only(time, {"zone", "unit"}, "[time]", where)
-    zone = time.get("zone", "America/New_York")
+    _only(time, {"zone", "unit", "delay"}, "[time]", where)
+    zone = check_zone(time.get("zone", "America/New_York"), where)
     try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise InputError(f"[time] zone {zone!r} is no IANA time zone; America/New_York is one", path=where) from None
+        delay = parse_duration(time["delay"], "delay") if "delay" in time else 0
+    except InvalidDuration as error:
+        raise InputError(f"[time] {error.message}", path=where) from None
+    scale = found.get("scale", {})
+    if not isinstance(scale, dict) or not all(type(value) in (int, float) and value > 0 for value in scale.values()):
+        raise InputError("[scale] must be a table of numbers above 0", path=where)
+    _only(scale, {"strike", "spot", *SIDES}, "[scale]", where)
     if time.get("unit") not in (None, *UNITS):
         raise InputError(f"[time] unit {time['unit']!r} is not one of {', '.join(UNITS)}", path=where)
     rights = found.get("right", {})
@@ -83,7 +110,34 @@ def read_mapping(path: str | pathlib.Path, name: str | None = None) -> Mapping:
     both = set(given.get("call", ())) & set(given.get("put", ()))
     if both:
         raise InputError(f"[right] {', '.join(sorted(both))} cannot be call and put", path=where)
-    return Mapping(name or pathlib.Path(path).stem, columns, zone, time.get("unit"), **given)
+    return Mapping(
+        name or pathlib.Path(path).stem, columns, zone, time.get("unit"), **given,
+        call_columns=sides["call"], put_columns=sides["put"], delay_us=delay,
+        scale={key: float(value) for key, value in scale.items()},
+    )  # fmt: skip
+
+
+def check_zone(zone: str, where: str | None = None) -> str:
+    """A time zone's name. Raises :class:`~replay.errors.InputError` if there is none of that name."""
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise InputError(f"[time] zone {zone!r} is no IANA time zone; America/New_York is one", path=where) from None
+    return zone
+
+
+def _complete(columns: dict[str, str], sides: dict[str, dict[str, str]], where: str) -> None:
+    """Raise unless a row tells its instant and its contracts, each in one way."""
+    wide = bool(sides["call"] or sides["put"])
+    needed = ["ts"] if "contract" in columns else [name for name in REQUIRED if name != "right" or not wide]
+    missing = [each for each in needed if each not in columns]
+    if missing:
+        raise InputError(f"[columns] lacks {', '.join(missing)}", path=where)
+    if wide and not (sides["call"] and sides["put"]):
+        raise InputError("[call] and [put] go together", path=where)
+    twice = [name for name in ("right", "contract", *SIDES) if wide and name in columns]
+    if twice:
+        raise InputError(f"[columns] has {', '.join(twice)}, which [call] and [put] stand for", path=where)
 
 
 def _only(found: dict[str, Any], allowed: set[str], what: str, where: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,17 +15,27 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from replay.errors import InputError
-from replay.ingest.mapping import OPTIONAL, UNITS, Mapping
+from replay.ingest.mapping import SIDES, Mapping
+from replay.ingest.times import date_of, instant, text_of
 from replay.sessions import find_session
 
 BLOCK_BYTES: Final = 4 * 2**20
 PARQUET_ROWS: Final = 100_000
-NUMBERS: Final = ("bid", "ask", "iv", "volume", "open_interest")
 NOT_0DTE: Final = "expires on another date than its session's"
+AM_SETTLED: Final = ("SPX", "NDX", "RUT", "VIX")
+"""Roots whose options settle at the open of their expiration, which is after their last trading day."""
 MALFORMED: Final = "has another number of fields than the header"
 
-_OFFSET = r"(Z|z|[+-]\d{2}(?::?\d{2})?)$"
-_FORMATS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M")
+_OTHERS: Final = {
+    b"%PDF": "a PDF",
+    b"PK": "a zip or Excel file",
+    b"\xff\xfe": "text in UTF-16, not UTF-8",
+    b"<": "a page of HTML or XML",
+    b"{": "JSON",
+    b"[{": "JSON",
+}
+_OCC = r"^(?:O:)?([A-Z]{1,6}[0-9]?) *(\d{6})([CP])(\d{8})$"
+_THOUSANDS: Final = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?")
 
 
 @dataclass(slots=True)
@@ -34,11 +45,12 @@ class Count:
     rows: int = 0
     path: str = ""
     line: int = 0
+    example: str = ""
 
-    def add(self, rows: int, path: str, line: int) -> None:
-        """Count further rows, the first of which stands there."""
+    def add(self, rows: int, path: str, line: int, example: str = "") -> None:
+        """Count further rows, the first of which stands there; ``example`` is what it holds, with a hint."""
         if self.rows == 0:
-            self.path, self.line = path, line
+            self.path, self.line, self.example = path, line, example
         self.rows += rows
 
 
@@ -50,9 +62,9 @@ class Tally:
     rejected: dict[str, Count] = field(default_factory=dict)
     other_expirations: Count = field(default_factory=Count)
 
-    def reject(self, reason: str, rows: int, path: str, line: int) -> None:
+    def reject(self, reason: str, rows: int, path: str, line: int, example: str = "") -> None:
         """Count rejected rows."""
-        self.rejected.setdefault(reason, Count()).add(rows, path, line)
+        self.rejected.setdefault(reason, Count()).add(rows, path, line, example)
 
 
 @dataclass(slots=True)
@@ -69,13 +81,7 @@ def read_batches(path: pathlib.Path, mapping: Mapping, tally: Tally, *, strict: 
 
     Raises :class:`~replay.errors.InputError` naming the file where it cannot be read or lacks a mapped column.
     """
-    try:
-        with path.open("rb") as file:
-            magic = file.read(4)
-    except OSError as error:
-        raise InputError(f"cannot be opened: {error.strerror}", path=str(path)) from error
-    if not magic:
-        raise InputError("is empty", path=str(path))
+    magic = _magic(path)
     try:
         yield from _parquet(path, mapping) if magic == b"PAR1" else _csv(path, mapping, tally, magic, strict=strict)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -100,8 +106,8 @@ def _csv(path: pathlib.Path, mapping: Mapping, tally: Tally, magic: bytes, *, st
             read_options=pyarrow.csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
             parse_options=pyarrow.csv.ParseOptions(invalid_row_handler=skip, ignore_empty_lines=False),
             convert_options=pyarrow.csv.ConvertOptions(
-                column_types={name: pa.string() for name in wanted.values()},
-                include_columns=list(dict.fromkeys(wanted.values())),
+                column_types={name: pa.string() for name in wanted},
+                include_columns=wanted,
                 strings_can_be_null=True,
                 null_values=[""],
             ),
@@ -113,7 +119,7 @@ def _csv(path: pathlib.Path, mapping: Mapping, tally: Tally, magic: bytes, *, st
                 raise InputError(f"the row {MALFORMED}", path=str(path), line=malformed[0])
             lines = _physical(ordinal + 2, malformed)
             before += batch.num_rows
-            rows = _renamed(pa.table(batch), wanted)
+            rows = _frame(pa.table(batch))
             written = rows.select(pl.any_horizontal(pl.all().is_not_null())).to_series()  # a blank line is no row
             yield Batch(rows.filter(written), lines[written.to_numpy()], raw.tell())
 
@@ -125,12 +131,40 @@ def _physical(lines: np.ndarray[Any, np.dtype[np.int64]], skipped: list[int]) ->
     return lines
 
 
+def header_of(path: pathlib.Path) -> list[str]:
+    """The names of a CSV, CSV.gz or Parquet file's columns; raises as :func:`read_batches` does."""
+    magic = _magic(path)
+    try:
+        if magic == b"PAR1":
+            return list(pq.read_schema(path).names)
+        return [name.strip() for name in _header(path, "gzip" if magic[:2] == b"\x1f\x8b" else None)]
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot be read: {str(error).splitlines()[0]}", path=str(path)) from error
+
+
+def _magic(path: pathlib.Path) -> bytes:
+    """A file's first four bytes. Raises :class:`~replay.errors.InputError` for none, or those of what is not read."""
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise InputError(f"cannot be opened: {error.strerror}", path=str(path)) from error
+    if not magic:
+        raise InputError("is empty", path=str(path))
+    for start, what in _OTHERS.items():
+        if magic.startswith(start):
+            raise InputError(f"is {what}; CSV, CSV.gz and Parquet are read", path=str(path))
+    return magic
+
+
 def _header(path: pathlib.Path, compression: str | None) -> list[str]:
     with pa.input_stream(str(path), compression=compression) as source:
         head = bytes(source.read(65536)).removeprefix(b"\xef\xbb\xbf")
     first = head.split(b"\n", 1)[0].decode("utf-8").rstrip("\r")
     if "\0" in first:
         raise InputError("is no text: neither CSV nor Parquet", path=str(path))
+    if ";" in first and "," not in first:
+        raise InputError("is separated by semicolons; commas are read", path=str(path))
     return [name.strip('"') for name in first.split(",")]
 
 
@@ -140,56 +174,87 @@ def _parquet(path: pathlib.Path, mapping: Mapping) -> Iterator[Batch]:
         before = 0
         total = max(file.metadata.num_rows, 1)
         size = path.stat().st_size
-        for batch in file.iter_batches(PARQUET_ROWS, columns=list(dict.fromkeys(wanted.values()))):
+        for batch in file.iter_batches(PARQUET_ROWS, columns=wanted):
             lines = np.arange(before, before + batch.num_rows)
             before += batch.num_rows
-            yield Batch(_renamed(pa.table(batch), wanted), lines, size * before // total)
+            yield Batch(_frame(pa.table(batch)), lines, size * before // total)
 
 
-def _wanted(path: pathlib.Path, there: list[str], mapping: Mapping) -> dict[str, str]:
-    missing = [name for name in mapping.columns.values() if name not in there]
+def _wanted(path: pathlib.Path, there: list[str], mapping: Mapping) -> list[str]:
+    """The file's own names of the mapped columns, which blanks may surround there."""
+    own: dict[str, str] = {}
+    repeated = set()
+    for name in there:
+        repeated |= {name.strip()} & set(own)
+        own.setdefault(name.strip(), name)
+    missing = [name for name in mapping.theirs if name not in own]
     if missing:
         raise InputError(
             f"lacks column {', '.join(missing)} of the map {mapping.name}; it has {', '.join(there)[:500]}",
             path=str(path),
         )
-    repeated = sorted({name for name in mapping.columns.values() if there.count(name) > 1})
-    if repeated:
-        raise InputError(f"has column {', '.join(repeated)} more than once", path=str(path))
-    return mapping.columns
+    if repeated & set(mapping.theirs):
+        raise InputError(
+            f"has column {', '.join(sorted(repeated & set(mapping.theirs)))} more than once", path=str(path)
+        )
+    return [own[name] for name in mapping.theirs]
 
 
-def _renamed(table: pa.Table, wanted: dict[str, str]) -> pl.DataFrame:
+def _frame(table: pa.Table) -> pl.DataFrame:
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
-    return frame.select(pl.col(theirs).alias(ours) for ours, theirs in wanted.items())
+    return frame.rename(str.strip)
 
 
-def check(batch: Batch, mapping: Mapping, path: str, tally: Tally, *, strict: bool) -> pl.DataFrame:
+def _ours(rows: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
+    """The file's rows with our names, one a contract: where a row holds both rights, the call's and then the put's."""
+    base = [pl.col(theirs).alias(ours) for ours, theirs in mapping.columns.items()]
+    if not mapping.call_columns:
+        return rows.select("line", *base)
+    parts = [
+        rows.select(
+            "line", *base, pl.lit(right).alias("right"), *(pl.col(each).alias(name) for name, each in own.items())
+        )
+        for right, own in ((mapping.call[0], mapping.call_columns), (mapping.put[0], mapping.put_columns))
+    ]
+    return pl.concat(parts, how="diagonal_relaxed").sort("line", maintain_order=True)
+
+
+def check(
+    batch: Batch, mapping: Mapping, path: str, tally: Tally, *, strict: bool, roots: Collection[str] = ()
+) -> pl.DataFrame:
     """The usable rows: ``ts``, ``recorded_at`` (microseconds), ``date``, ``spot``, ``strike``, ``call`` and numbers.
 
+    ``spot`` is null where the map has none. Of contracts whose root the file tells, those of ``roots`` are usable.
     The others are counted by their first fault, or with ``strict`` raise :class:`~replay.errors.InputError`.
     """
     tally.read += len(batch.lines)
-    rows = batch.rows.with_columns(line=pl.Series(batch.lines))
+    rows = _ours(batch.rows.with_columns(line=pl.Series(batch.lines)), mapping)
+    if "contract" in rows.columns:
+        rows = _contracts(rows)
     if "recorded_at" not in rows.columns:
         rows = rows.with_columns(recorded_at=pl.col("ts"))
+    if "spot" not in rows.columns:
+        rows = rows.with_columns(spot=pl.lit(None, pl.Float64))
     for name in ("ts", "recorded_at"):
-        rows = rows.with_columns(**_instant(rows, name, mapping))
+        rows = rows.with_columns(**instant(rows, name, mapping))
+    if "recorded_at" not in mapping.columns:
+        rows = rows.with_columns(recorded_at_us=pl.col("recorded_at_us") + mapping.delay_us)
     rows = rows.with_columns(
-        date=pl.col("ts_us").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+        session_date=pl.col("ts_us").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
         .dt.convert_time_zone("America/New_York").dt.date(),
-        expires=_date(rows),
-        call=pl.when(_text("right").is_in(mapping.call)).then(True)
-        .when(_text("right").is_in(mapping.put)).then(False),
-        strike_number=pl.col("strike").cast(pl.Float64, strict=False),
-        spot_number=pl.col("spot").cast(pl.Float64, strict=False),
-        **{f"{name}_number": _number(name) for name in OPTIONAL if name in NUMBERS and name in rows.columns},
+        expires=date_of(rows, "expiration"),
+        call=pl.when(text_of("right").is_in(mapping.call)).then(True)
+        .when(text_of("right").is_in(mapping.put)).then(False),
+        **{
+            f"{name}_number": _number(rows, name, mapping)
+            for name in ("strike", "spot", *SIDES) if name in rows.columns
+        },
     )  # fmt: skip
-    days = rows["date"].drop_nulls().unique()
+    days = rows["session_date"].drop_nulls().unique()
     closed = [day for day in days if find_session(day) is None]
-    rows = rows.with_columns(closed=pl.col("date").is_in(closed))
-    rows = rows.with_columns(reason=_reason(rows.columns))
+    rows = rows.with_columns(closed=pl.col("session_date").is_in(closed))
+    rows = rows.with_columns(reason=_reason(rows, mapping, roots))
     bad = rows.filter(pl.col("reason").is_not_null())
     for reason, count, line in (
         bad.group_by("reason").agg(pl.len(), pl.col("line").min().alias("first")).sort("first", "reason").iter_rows()
@@ -197,94 +262,74 @@ def check(batch: Batch, mapping: Mapping, path: str, tally: Tally, *, strict: bo
         if reason == NOT_0DTE:
             tally.other_expirations.add(count, path, line)
             continue
+        said = _such_as(bad.filter(pl.col("reason") == reason), reason)
         if strict:
-            raise InputError(f"the row {reason}", path=path, line=line)
-        tally.reject(reason, count, path, line)
+            raise InputError(f"the row {reason}{said}", path=path, line=line)
+        tally.reject(reason, count, path, line, said)
     good = rows.filter(pl.col("reason").is_null())
     return good.select(
         pl.col("ts_us").alias("ts"),
         pl.col("recorded_at_us").alias("recorded_at"),
-        "date",
+        pl.col("session_date").alias("date"),
         pl.col("spot_number").alias("spot"),
         pl.col("strike_number").alias("strike"),
         "call",
         *(
             (pl.col(f"{name}_number") if f"{name}_number" in rows.columns else pl.lit(None, pl.Float64)).alias(name)
-            for name in NUMBERS
+            for name in SIDES
         ),
     )
 
 
-def _text(name: str) -> pl.Expr:
-    return pl.col(name).cast(pl.String).str.strip_chars()
+def _contracts(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows with the root, expiration, right and strike that their OCC symbols say."""
+    parts = pl.col("contract").cast(pl.String).str.strip_chars().str.extract_groups(_OCC)
+    return rows.with_columns(
+        parts.struct.rename_fields(["root", "expiration", "right", "strike"]).alias("osi")
+    ).with_columns(
+        root=pl.col("osi").struct.field("root"),
+        expiration="20" + pl.col("osi").struct.field("expiration"),
+        right=pl.col("osi").struct.field("right"),
+        strike=pl.col("osi").struct.field("strike").cast(pl.Float64) / 1000,
+    )
 
 
-def _number(name: str) -> pl.Expr:
-    return pl.col(name).cast(pl.Float64, strict=False)
+def _such_as(rows: pl.DataFrame, reason: str) -> str:
+    """What the first of these rows holds in the column that the reason names, and how to mend it."""
+    name = next((each for each in reason.split()[2:3] if each in rows.columns), None)
+    value = None if name is None else rows[name][0]
+    if value is None:
+        return ""
+    text = str(value)[:40]
+    hint = "; write it without thousands separators" if _THOUSANDS.fullmatch(text.strip()) else ""
+    return f", such as {text!r}{hint}"
 
 
-def _date(rows: pl.DataFrame) -> pl.Expr:
-    kind = rows.schema["expiration"]
-    if kind == pl.Date:
-        return pl.col("expiration")
-    if isinstance(kind, pl.Datetime):
-        return pl.col("expiration").dt.date()
-    day = _text("expiration").str.extract(r"^(\d{4}-\d{2}-\d{2})(?:[T ]\d{2}:\d{2}.*)?$")
-    return day.str.to_date("%Y-%m-%d", strict=False)
+def _number(rows: pl.DataFrame, name: str, mapping: Mapping) -> pl.Expr:
+    column = text_of(name) if rows.schema[name] == pl.String else pl.col(name)
+    number = column.cast(pl.Float64, strict=False)
+    scale = mapping.scale.get(name, 1.0)
+    return number / (1 / scale) if scale < 1 else number * scale  # a thousandth is no double, a thousand is
 
 
-def _instant(rows: pl.DataFrame, name: str, mapping: Mapping) -> dict[str, pl.Expr]:
-    """Microseconds since the epoch, and whether the time could be read: read but null, no clock shows it.
-
-    What is finer than a microsecond is cut from ``ts`` and rounds ``recorded_at`` up: nothing is known too early.
-    """
-    kind = rows.schema[name]
-    if isinstance(kind, pl.Datetime):
-        naive = pl.col(name)
-        read = naive.is_not_null()
-        ns = naive.dt.epoch("ns") if kind.time_zone is not None else _wall(naive, mapping.zone)
-    elif kind.is_numeric() or mapping.unit is not None:
-        factor = UNITS[mapping.unit or "us"]
-        number = pl.col(name) if kind.is_numeric() else _text(name)
-        real = number.cast(pl.Float64, strict=False)
-        whole = number.cast(pl.Int64, strict=False)  # exact where there is no fraction, which a float's range is not
-        part = (real - real.floor()) * factor
-        finer = part.ceil() if name == "recorded_at" else part.floor()
-        below = real.floor().cast(pl.Int64, strict=False)
-        start = pl.when(real == real.floor()).then(pl.coalesce(whole, below)).otherwise(below)
-        ns = start * factor + pl.when(real == real.floor()).then(0).otherwise(finer.cast(pl.Int64, strict=False))
-        read = ns.is_not_null()
-    else:
-        text = _text(name).str.replace("T", " ", literal=True)
-        bare = text.str.replace(_OFFSET, "").str.strip_chars()
-        naive = pl.coalesce(bare.str.to_datetime(form, time_unit="ns", strict=False) for form in _FORMATS)
-        read = naive.is_not_null()
-        mark = text.str.slice(11).str.extract(_OFFSET)
-        ns = pl.when(mark.is_null()).then(_wall(naive, mapping.zone)).otherwise(naive.dt.epoch("ns") - _offset_ns(mark))
-    us = (ns + 999) // 1000 if name == "recorded_at" else ns // 1000
-    return {f"{name}_us": us, f"{name}_read": read}
-
-
-def _wall(naive: pl.Expr, zone: str) -> pl.Expr:
-    return naive.dt.replace_time_zone(zone, ambiguous="null", non_existent="null").dt.epoch("ns")
-
-
-def _offset_ns(mark: pl.Expr) -> pl.Expr:
-    digits = mark.str.replace_all(r"[^\d]", "")
-    hours = digits.str.slice(0, 2).cast(pl.Int64, strict=False).fill_null(0)
-    minutes = digits.str.slice(2, 2).cast(pl.Int64, strict=False).fill_null(0)
-    sign = pl.when(mark.str.starts_with("-")).then(-1).otherwise(1)
-    return sign * (hours * 3600 + minutes * 60) * 1_000_000_000
-
-
-def _reason(there: list[str]) -> pl.Expr:
+def _reason(rows: pl.DataFrame, mapping: Mapping, roots: Collection[str]) -> pl.Expr:
     """The first fault of a row, or null."""
+    there = rows.columns
 
     def above_zero(name: str) -> pl.Expr:
         number = pl.col(f"{name}_number")
         return (number.is_finite() & (number > 0)).fill_null(False)
 
-    faults = [
+    faults = []
+    if rows.schema["ts"] == pl.String:
+        faults.append((text_of("ts") == mapping.columns["ts"], "repeats the header"))
+    if "contract" in there:
+        faults.append((pl.col("right").is_null(), "has a contract that is no OCC symbol such as SPY260724C00740000"))
+    if "root" in there and roots:
+        root = text_of("root").str.to_uppercase()
+        faults.append((root.is_in(AM_SETTLED), "has a root that is AM-settled: it stopped trading the day before"))
+        faults.append((~root.is_in([*roots]), f"has a root that is not {' or '.join(roots)}"))
+    faults += [
         (~pl.col("ts_read"), "has a ts that cannot be read"),
         (~pl.col("recorded_at_read"), "has a recorded_at that cannot be read"),
         (pl.col("ts_us").is_null(), "has a ts that the wall clock does not show, or shows twice"),
@@ -295,12 +340,13 @@ def _reason(there: list[str]) -> pl.Expr:
         (pl.col("recorded_at_us") < pl.col("ts_us"), "has a recorded_at before its ts"),
         (pl.col("closed"), "has a ts on a day without a session"),
         (pl.col("expires").is_null(), "has an expiration that is no date (YYYY-MM-DD)"),
-        (pl.col("expires") != pl.col("date"), NOT_0DTE),
+        (pl.col("expires") != pl.col("session_date"), NOT_0DTE),
         (pl.col("call").is_null(), "has a right that is neither call nor put"),
         (~above_zero("strike"), "has a strike that is no number above 0"),
-        (~above_zero("spot"), "has a spot that is no number above 0"),
     ]
-    for name in NUMBERS:
+    if "spot" in mapping.columns:
+        faults.append((~above_zero("spot"), "has a spot that is no number above 0"))
+    for name in SIDES:
         if name in there:
             number = pl.col(f"{name}_number")
             unread = pl.col(name).is_not_null() & number.is_null()

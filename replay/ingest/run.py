@@ -7,7 +7,10 @@ import os
 import pathlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+
+import polars as pl
+import pyarrow as pa
 
 from replay import schema
 from replay.contract import is_symbol, normalise_symbol
@@ -16,12 +19,17 @@ from replay.exposure.conventions import REPLAY_1, Conventions
 from replay.ingest.buckets import SessionBuckets
 from replay.ingest.chain import ChainCount, snapshots_of
 from replay.ingest.mapping import Mapping
-from replay.ingest.rows import NOT_0DTE, Tally, check, read_batches
-from replay.sessions import find_session
+from replay.ingest.rows import NOT_0DTE, Tally, check
+from replay.ingest.underlying import Prices, with_parity
+from replay.ingest.vendors import Source, joined
+from replay.sessions import MINUTE, NEW_YORK, Session, find_session, from_us, to_us
 from replay.storage.files import Partition
 from replay.storage.writer import LakeWriter
 
 Progress = Callable[[str, int], None]
+
+_MARGIN: Final = 30 * MINUTE
+"""How far outside of its session a quote may usually stand."""
 
 
 @dataclass(slots=True)
@@ -50,8 +58,10 @@ def ingest_chain(
     files: Sequence[str | os.PathLike[str]],
     lake: str | os.PathLike[str],
     symbol: str,
-    mapping: Mapping,
+    mapping: Mapping | Source,
     *,
+    solve: bool = False,
+    underlying: Prices | None = None,
     conventions: Conventions = REPLAY_1,
     allow_mixed: bool = False,
     strict: bool = False,
@@ -67,7 +77,11 @@ def ingest_chain(
     lake
         Where to write; it comes into being if there is none. On ``filesystem`` (fsspec) if one is given.
     mapping
-        Which column is what.
+        Which column is what, or a preset.
+    solve
+        Solve every vol from the quote's mid, also where the file gives one.
+    underlying
+        The underlying's price where a row has none; without it, put-call parity implies it.
     conventions
         What exposures are computed under, and vols solved.
     allow_mixed
@@ -90,43 +104,104 @@ def ingest_chain(
     name = normalise_symbol(symbol)
     if not is_symbol(name):
         raise InputError(f"symbol {symbol!r} is none; it is 1 to 15 letters, digits, dots or dashes, such as SPY")
+    origin = mapping if isinstance(mapping, Source) else Source(mapping.name, mapping)
     report = IngestReport(name, len(files))
+    roots = (name, f"{name}W", f"{name}P")
     with SessionBuckets() as buckets:
         for file in files:
             path = pathlib.Path(file)
             before = report.tally.read
-            for batch in read_batches(path, mapping, report.tally, strict=strict):
-                rows = check(batch, mapping, str(path), report.tally, strict=strict)
+            for batch, columns in origin.read(path, report.tally, strict=strict):
+                rows = check(batch, columns, str(path), report.tally, strict=strict, roots=roots)
                 buckets.add(rows)
                 if progress is not None:
                     progress(str(path), batch.bytes_read)
             if report.tally.read == before:
                 raise InputError("holds a header and no rows", path=str(path))
-        _write(report, buckets, LakeWriter(lake, filesystem, allow_mixed=allow_mixed), mapping, conventions)
+        with LakeWriter(lake, filesystem, allow_mixed=allow_mixed) as writer:
+            _write(report, buckets, writer, _Making(origin, conventions, underlying, solve))
     if not report.sessions:
-        raise InputError(f"none of {report.tally.read} rows can be used; {_why(report.tally)}")
+        why = _why(report.tally)
+        if report.count.spots["none"]:
+            why += f"{'; ' if why else ''}{report.count.spots['none']}: neither they nor anything else gives a spot"
+        raise InputError(f"none of {report.tally.read} rows can be used; {why}")
     return report
 
 
-def _write(
-    report: IngestReport, buckets: SessionBuckets, writer: LakeWriter, mapping: Mapping, conventions: Conventions
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """How a session's rows become snapshots."""
+
+    source: Source
+    conventions: Conventions
+    underlying: Prices | None
+    solve: bool
+
+    def snapshots(self, rows: pl.DataFrame, session: Session, count: ChainCount) -> tuple[pa.Table | None, str]:
+        """One session's snapshots, none where no row can be used, and what they are made from."""
+        if self.source.joins:
+            rows = joined(rows)
+        if self.solve:
+            rows = rows.with_columns(iv=pl.lit(None, pl.Float64))
+        said = [f"chain:{self.source.name}", *(["iv=solve"] if self.solve else [])]
+        for name, fill in (("file", self._from_file), ("parity", self._from_parity)):
+            lacking = rows["spot"].null_count()
+            if lacking:
+                rows = fill(rows, session)
+                filled = lacking - rows["spot"].null_count()
+                count.spots[name] += filled
+                said += [f"spot={name}"] if filled else []
+        count.spots["none"] += rows["spot"].null_count()
+        rows = rows.filter(pl.col("spot").is_not_null())
+        if rows.is_empty():
+            return None, ""
+        return snapshots_of(rows.drop("date"), session, count, self.conventions), " ".join(said)
+
+    def _from_file(self, rows: pl.DataFrame, _: Session) -> pl.DataFrame:
+        return rows if self.underlying is None else self.underlying.of(rows)
+
+    def _from_parity(self, rows: pl.DataFrame, session: Session) -> pl.DataFrame:
+        return rows if self.underlying is not None else with_parity(rows, session, self.conventions)
+
+
+def _write(report: IngestReport, buckets: SessionBuckets, writer: LakeWriter, making: _Making) -> None:
     """Build and store the snapshots, a session at a time."""
-    metadata = schema.metadata(source=f"chain:{mapping.name}", conventions=conventions.id)
-    with writer:
-        for date, rows in buckets.sessions():
-            session = find_session(date)
-            assert session is not None, "rows of days without a session are rejected"
-            table = snapshots_of(rows.drop("date"), session, report.count, conventions)
-            try:
-                new = writer.add(Partition("raw", report.symbol, date), table, metadata)
-            except ConflictingRow as error:
-                raise ConflictingRow(f"{error.message}; the session {date} was not written") from error
-            report.sessions[date] = (table.num_rows, new)
+    for date, rows in buckets.sessions():
+        session = find_session(date)
+        assert session is not None, "rows of days without a session are rejected"
+        _check_clock(rows, session)
+        table, origin = making.snapshots(rows, session, report.count)
+        if table is None:
+            continue
+        metadata = schema.metadata(source=origin, conventions=making.conventions.id)
+        try:
+            new = writer.add(Partition("raw", report.symbol, date), table, metadata)
+        except ConflictingRow as error:
+            raise ConflictingRow(f"{error.message}; the session {date} was not written") from error
+        report.sessions[date] = (table.num_rows, new)
+
+
+def _check_clock(rows: pl.DataFrame, session: Session) -> None:
+    """Raise where most of a session's times lie outside of it, and would not if they had been meant as UTC."""
+    ts = rows["ts"].to_numpy()
+    opens, closes = to_us(session.open) - _MARGIN, to_us(session.close) + _MARGIN
+    offset = session.open.astimezone(NEW_YORK).utcoffset()
+    assert offset is not None
+    moved = ts + int(offset / dt.timedelta(microseconds=1))
+    outside = int(((ts < opens) | (ts > closes)).sum())
+    if 2 * outside > len(ts) and int(((moved < opens) | (moved > closes)).sum()) == 0:
+        first, last, start, end = (
+            from_us(int(us)).astimezone(NEW_YORK).strftime("%H:%M")
+            for us in (ts.min(), ts.max(), opens + _MARGIN, closes - _MARGIN)
+        )
+        raise InputError(
+            f"the rows of {session.date} are at {first} to {last} New York, and the session is {start} to {end}; "
+            "they look like UTC: give --zone UTC, or [time] zone in the map"
+        )
 
 
 def _why(tally: Tally) -> str:
-    reasons = [f"{count.rows}: each {reason}" for reason, count in tally.rejected.items()]
+    reasons = [f"{count.rows}: each {reason}{count.example}" for reason, count in tally.rejected.items()]
     if tally.other_expirations.rows:
         reasons.append(f"{tally.other_expirations.rows}: each {NOT_0DTE}")
     return "; ".join(reasons)
