@@ -237,7 +237,7 @@ def test_ingest_counts_and_verify_is_clean(tmp_path: pathlib.Path) -> None:
     strict = run(*arguments, "--preset", "cboe-recorder", "--strict")
     assert (strict.exit_code, strict.stderr) == (
         2,
-        f"error: invalid_input: {path}, line 6: the row has a strike that is no number above 0\n",
+        f"error: invalid_input: {path}, line 6: the row has a strike that is no number above 0, such as 'x'\n",
     )
     clean = run("verify", "--lake", str(tmp_path / "lake"))
     assert (clean.exit_code, clean.stdout) == (0, "1 files, 1 rows: 0 faults, 0 notes\n")

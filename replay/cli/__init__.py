@@ -15,6 +15,7 @@ from replay.cli.diff import diff
 from replay.cli.golden import golden
 from replay.cli.heatmap import heatmap
 from replay.cli.ingest import ingest
+from replay.cli.ingest_quotes import quotes as ingest_quotes
 from replay.cli.ingest_snapshots import snapshots as ingest_snapshots
 from replay.cli.levels import levels
 from replay.cli.regenerate import regenerate
@@ -52,7 +53,7 @@ def main() -> None:
     """
 
 
-for _kind in (ingest_snapshots,):
+for _kind in (ingest_quotes, ingest_snapshots):
     ingest.add_command(_kind)
 
 for _command in (
