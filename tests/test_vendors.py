@@ -247,6 +247,19 @@ def test_wrong_maps_are_refused_by_entry(text: str, said: str, tmp_path: pathlib
     assert said in error.value.message
 
 
+def test_prices_in_thousandths_are_the_nearest_doubles() -> None:
+    import numpy as np
+    import polars as pl
+
+    from replay.ingest.times import divided
+
+    whole = np.arange(1, 2_000_000, 7, dtype=np.float64)
+    for by in (1_000.0, 10_000.0, 20_000.0):
+        found = pl.DataFrame({"n": whole}).select(divided(pl.col("n"), by))["n"].to_numpy()
+        np.testing.assert_array_equal(found, whole / by)
+    assert pl.DataFrame({"n": [1.0, None]}).select(divided(pl.col("n"), 4.0))["n"].to_list() == [0.25, None]
+
+
 def test_every_preset_is_named_in_the_help_and_an_unknown_one_lists_them() -> None:
     shown = CliRunner().invoke(main, ["ingest", "chain", "--help"], terminal_width=200).stdout
     assert all(name in shown for name in vendors.names())

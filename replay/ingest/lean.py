@@ -2,8 +2,8 @@
 
 A zip holds a CSV without a header for each contract,
 ``{date}_{symbol}_minute_{quote|trade|openinterest}_{style}_{call|put}_{strike x 10000}_{expiry}.csv``, or the
-underlying's, ``{date}_{symbol}_minute_{quote|trade}.csv``. Times are milliseconds since New York midnight at the start of
-a bar, so a bar is known a minute later; prices are in ten-thousandths of a dollar.
+underlying's, ``{date}_{symbol}_minute_{quote|trade}.csv``. Times are milliseconds since New York midnight at the start
+of a bar, so a bar is known a minute later; prices are in ten-thousandths of a dollar.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import polars as pl
 from replay.errors import InputError
 from replay.ingest.rows import Tally
 from replay.ingest.sampling import EVENTS, INTEREST, QUOTE, SPOT, TRADED
+from replay.ingest.times import divided
 from replay.sessions import MINUTE, NEW_YORK, to_us
 
 _MEMBER: Final = re.compile(
@@ -67,17 +68,16 @@ def events(path: pathlib.Path, symbol: str, tally: Tally) -> Iterator[pl.DataFra
 def _member(data: bytes, found: re.Match[str], where: str, tally: Tally) -> pl.DataFrame:
     """One contract's bars, or the underlying's, as events."""
     kind, width = found["kind"], _COLUMNS[found["kind"]]
-    names = [f"c{i}" for i in range(width)]
     try:
-        bars = pl.read_csv(io.BytesIO(data), has_header=False, new_columns=names, schema_overrides=[pl.Float64] * width)
+        bars = pl.read_csv(io.BytesIO(data), has_header=False, infer_schema=False)
+        if bars.width != width:
+            raise InputError(f"has {bars.width} fields a line, not the {width} of a {kind} file", path=where)
+        bars = bars.rename({name: f"c{i}" for i, name in enumerate(bars.columns)}).cast(pl.Float64)
     except pl.exceptions.NoDataError:
-        bars = pl.DataFrame(schema=dict.fromkeys(names, pl.Float64))
+        bars = pl.DataFrame(schema=dict.fromkeys((f"c{i}" for i in range(width)), pl.Float64))
     except pl.exceptions.PolarsError as error:
-        raise InputError(
-            f"cannot be read as {width} numbers a line: {str(error).splitlines()[0]}", path=where
-        ) from error
-    if bars.width != width:
-        raise InputError(f"has {bars.width} fields a line, not the {width} of a {kind} file", path=where)
+        reason = str(error).splitlines()[0]
+        raise InputError(f"cannot be read as {width} numbers a line: {reason}", path=where) from error
     tally.read += len(bars)
     wrong = bars.with_row_index("line", 1).filter(~pl.col("c0").is_between(0, 86_399_999) | pl.col("c0").is_null())
     if len(wrong):
@@ -88,11 +88,12 @@ def _member(data: bytes, found: re.Match[str], where: str, tally: Tally) -> pl.D
         raise InputError(f"{found['date']} is no date", path=where) from None
     length = 0 if kind == "openinterest" else MINUTE
     known = (pl.col("c0").cast(pl.Int64) * 1000) + to_us(day) + length
-    bid, ask = pl.col(f"c{_BID_CLOSE}") / _SCALE, pl.col(f"c{_ASK_CLOSE}") / _SCALE
+    bid, ask = (divided(pl.col(f"c{i}"), _SCALE) for i in (_BID_CLOSE, _ASK_CLOSE))
     nothing = pl.lit(None, pl.Float64)
     if found["right"] is None:
         usable = (bid > 0) & (ask >= bid)
-        price = pl.when(usable).then((bid + ask) / 2) if kind == "quote" else pl.col(f"c{_TRADE_CLOSE}") / _SCALE
+        mid = divided(pl.col(f"c{_BID_CLOSE}") + pl.col(f"c{_ASK_CLOSE}"), 2 * _SCALE)
+        price = pl.when(usable).then(mid) if kind == "quote" else divided(pl.col(f"c{_TRADE_CLOSE}"), _SCALE)
         told, strike, call = (SPOT, price, pl.lit(float(kind == "quote"))), 0.0, False
     else:
         strike, call = int(found["strike"]) / _SCALE, found["right"] == "call"

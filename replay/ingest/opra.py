@@ -41,7 +41,7 @@ def rows(path: pathlib.Path) -> Iterator[pl.DataFrame]:
     with _opened(path) as file:
         magic = file.read(4)
         file.seek(0)
-        compression = dbn.Compression.ZSTD if magic == b"\x28\xb5\x2f\xfd" else dbn.Compression.NONE
+        compression: Any = dbn.Compression.ZSTD if magic == b"\x28\xb5\x2f\xfd" else dbn.Compression.NONE
         decoder = dbn.DBNDecoder(compression=compression)
         while chunk := file.read(_CHUNK):
             try:
@@ -65,7 +65,7 @@ def _opened(path: pathlib.Path) -> Any:
 
 def _quotes(
     records: list[Any],
-    kinds: tuple[type, ...],
+    kinds: Any,
     named: dict[int, list[tuple[int, int, str]]],
     path: pathlib.Path,
     dbn: Any,

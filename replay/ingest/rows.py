@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from replay.errors import InputError
 from replay.ingest.mapping import SIDES, Mapping
-from replay.ingest.times import date_of, instant, text_of
+from replay.ingest.times import date_of, divided, instant, text_of
 from replay.sessions import find_session
 
 BLOCK_BYTES: Final = 4 * 2**20
@@ -290,7 +290,7 @@ def _contracts(rows: pl.DataFrame) -> pl.DataFrame:
         root=pl.col("osi").struct.field("root"),
         expiration="20" + pl.col("osi").struct.field("expiration"),
         right=pl.col("osi").struct.field("right"),
-        strike=pl.col("osi").struct.field("strike").cast(pl.Float64) / 1000,
+        strike=divided(pl.col("osi").struct.field("strike").cast(pl.Float64), 1000),
     )
 
 
@@ -309,7 +309,9 @@ def _number(rows: pl.DataFrame, name: str, mapping: Mapping) -> pl.Expr:
     column = text_of(name) if rows.schema[name] == pl.String else pl.col(name)
     number = column.cast(pl.Float64, strict=False)
     scale = mapping.scale.get(name, 1.0)
-    return number / (1 / scale) if scale < 1 else number * scale  # a thousandth is no double, a thousand is
+    if scale < 1:  # a thousandth is no double, a thousand is
+        return divided(number, 1 / scale)
+    return number * scale if scale > 1 else number
 
 
 def _reason(rows: pl.DataFrame, mapping: Mapping, roots: Collection[str]) -> pl.Expr:

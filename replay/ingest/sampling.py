@@ -106,7 +106,9 @@ def sample(
     shape = (len(instants), len(contracts))
     known, (bid, ask) = _held(options.filter(pl.col("kind") == QUOTE), shape, ("first", "second"))
     heard, (interest,) = _held(options.filter(pl.col("kind") == INTEREST), shape, ("first",))
-    holds = known >= (0 if max_age is None else instants[:, None] - max_age)
+    oldest = np.zeros_like(instants) if max_age is None else instants - max_age
+    holds = known >= oldest[:, None]
+    stale: Bools = np.asarray(~holds & (known >= 0), np.bool_)
     bid, ask = np.where(holds, bid, np.nan), np.where(holds, ask, np.nan)
     listed = (known >= 0) | (heard >= 0)
     shown = (~np.isnan(bid) | ~np.isnan(ask)).any(axis=1)
@@ -115,7 +117,7 @@ def sample(
     count.no_spot += int((shown & np.isnan(spot)).sum())
     at = np.flatnonzero((listed & shown[:, None]).ravel())
     row, column = at // shape[1], at % shape[1]
-    _count_quoted(bid.ravel()[at], ask.ravel()[at], (~holds & (known >= 0)).ravel()[at], count)
+    _count_quoted(bid.ravel()[at], ask.ravel()[at], stale.ravel()[at], count)
     traded = options.filter(pl.col("kind") == TRADED)
     volume = _volume(traded, shape).ravel()[at] if len(traded) else np.full(len(at), np.nan)
     side = contracts["call"].to_numpy()
@@ -157,11 +159,12 @@ def _spot(events: pl.DataFrame, instants: Ints, age: int | None) -> Floats:
     """The underlying's last price known at each instant (G,), NaN where there is none, or it is too old."""
     known, price = events["known"].to_numpy(), events["first"].to_numpy()
     at = np.searchsorted(known, instants, side="right") - 1
-    found = at >= 0
-    if not found.any():
-        return np.full(len(instants), np.nan)
-    holds = found if age is None else found & (instants - known[np.maximum(at, 0)] <= age)
-    return np.where(holds, price[np.maximum(at, 0)], np.nan)
+    first = int(np.searchsorted(at, 0))  # the first instant at which there is a price
+    spot = np.full(len(instants), np.nan)
+    spot[first:] = price[at[first:]]
+    if age is not None:
+        spot[first:][instants[first:] - known[at[first:]] > age] = np.nan
+    return spot
 
 
 def _count_quoted(bid: Floats, ask: Floats, stale: Bools, count: QuoteCount) -> None:

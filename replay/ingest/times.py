@@ -15,6 +15,15 @@ def text_of(name: str) -> pl.Expr:
     return pl.col(name).cast(pl.String).str.strip_chars()
 
 
+def divided(number: pl.Expr, by: float) -> pl.Expr:
+    """A number over another, to the nearest double: polars itself multiplies by the inverse, which is not that."""
+
+    def over(values: pl.Series) -> pl.Series:
+        return pl.Series(values.cast(pl.Float64).to_numpy() / by).fill_nan(None)
+
+    return number.map_batches(over, return_dtype=pl.Float64)
+
+
 def date_of(rows: pl.DataFrame, name: str) -> pl.Expr:
     """A date, or the date of a time: ``YYYY-MM-DD`` or ``YYYYMMDD`` where it is text; null where it is none."""
     kind = rows.schema[name]

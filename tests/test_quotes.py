@@ -1,0 +1,406 @@
+"""Ingest of quotes: sampling against a loop in plain Python, Lean's real zips, DBN and flat files of real shape."""
+
+from __future__ import annotations
+
+import bisect
+import csv
+import datetime as dt
+import gzip
+import io
+import math
+import pathlib
+import zipfile
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pytest
+from click.testing import CliRunner, Result
+
+import replay
+from replay.cli import main
+from replay.ingest.sampling import EVENTS, INTEREST, QUOTE, SPOT, TRADED, QuoteCount, counted, sample, thinned
+from replay.sessions import MINUTE, SECOND, find_session, to_us
+from tests import chains, lakes
+
+REAL = pathlib.Path(__file__).parents[2] / "shared" / "data" / "goog-0dte-minute"
+FILES = [path for path in sorted(REAL.glob("*.zip")) if path.name != "equity_20151224_trade.zip"]
+GOOG_DAY = dt.date(2015, 12, 24)
+DAY = dt.date(2026, 7, 24)
+real = pytest.mark.skipif(not REAL.exists(), reason="the real data is not there")
+
+
+def ingest(lake: pathlib.Path, files: list[pathlib.Path], *arguments: str, symbol: str = "SPY") -> Result:
+    command = ["ingest", "quotes", *map(str, files), "--symbol", symbol, "--lake", str(lake), *arguments]
+    return CliRunner().invoke(main, command)
+
+
+# --- sampling
+
+
+def events_frame(rows: list[tuple[int, int, float, bool, float | None, float | None]]) -> pl.DataFrame:
+    types = [pl.Date, pl.Int64, pl.Int8, pl.Float64, pl.Boolean, pl.Float64, pl.Float64]
+    schema = dict(zip(EVENTS, types, strict=True))
+    return pl.DataFrame([(DAY, *row) for row in rows], schema=schema, orient="row")
+
+
+def by_loop(
+    rows: list[tuple[int, int, float, bool, float | None, float | None]], cadence: int, max_age: int | None
+) -> dict[tuple[int, float, bool], tuple[Any, ...]]:
+    """(ts, strike, call) -> bid, ask, open interest, volume, spot: the last known of each, one instant after the other."""
+    session = find_session(DAY)
+    assert session is not None
+    opens, closes = to_us(session.open), to_us(session.close)
+    contracts = sorted({(row[2], row[3]) for row in rows if row[1] != SPOT})
+    found: dict[tuple[int, float, bool], tuple[Any, ...]] = {}
+    for ts in range(opens, closes + 1, cadence):
+        shown = {}
+        any_quote = False
+        for strike, call in contracts:
+            told: dict[int, Any] = {}
+            volume = 0.0
+            for known, kind, k, c, first, second in rows:
+                if known > ts or (kind != SPOT and (k, c) != (strike, call)):
+                    continue
+                if kind == TRADED:
+                    volume += first or 0.0
+                elif kind == SPOT and kind in told and (told[kind][0], told[kind][2]) > (known, second):
+                    continue
+                elif kind not in told or known >= told[kind][0]:
+                    told[kind] = (known, first, second)
+            if QUOTE not in told and INTEREST not in told:
+                continue
+            bid = ask = None
+            if QUOTE in told and (max_age is None or ts - told[QUOTE][0] <= max_age):
+                bid, ask = told[QUOTE][1:]
+            any_quote |= bid is not None or ask is not None
+            traded = volume if any(row[1] == TRADED for row in rows) else None
+            interest = told[INTEREST][1] if INTEREST in told else None
+            spot = told[SPOT][1] if SPOT in told and ts - told[SPOT][0] <= 5 * MINUTE else None
+            shown[ts, strike, call] = (bid, ask, interest, traded, spot)
+        if any_quote:
+            found |= shown
+    return found
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_sampling_is_the_last_known_of_each_contract(seed: int) -> None:
+    rng = lakes.dice(seed)
+    session = find_session(DAY)
+    assert session is not None
+    opens = to_us(session.open)
+    rows: list[tuple[int, int, float, bool, float | None, float | None]] = []
+    for _ in range(160):
+        known = opens + rng.choice([rng.randrange(-30 * MINUTE, 400 * MINUTE), rng.randrange(0, 30) * MINUTE])
+        strike, call, kind = (
+            rng.choice([600.0, 601.0]),
+            rng.random() < 0.5,
+            rng.choice([QUOTE, QUOTE, QUOTE, TRADED, INTEREST, SPOT]),
+        )
+        if kind == SPOT:
+            rows.append((known, kind, 0.0, False, round(rng.uniform(599, 602), 2), rng.choice([0.0, 1.0])))
+        elif kind == QUOTE:
+            bid = rng.choice([None, 0.0, 1.0, 1.1])
+            rows.append((known, kind, strike, call, bid, rng.choice([None, 1.1, 1.2])))
+        else:
+            rows.append((known, kind, strike, call, float(rng.randrange(1, 9)), None))
+    rows.sort(key=lambda row: row[0])
+    cadence, max_age = rng.choice([(MINUTE, 15 * MINUTE), (5 * MINUTE, None), (30 * SECOND, 3 * MINUTE)])
+    count = QuoteCount()
+    frame = events_frame(rows)
+    quotes = counted(frame.filter(pl.col("kind") == QUOTE), count)
+    frame = pl.concat([quotes, frame.filter(pl.col("kind") != QUOTE)])
+    halves = [thinned(each, cadence, {DAY: opens}) for each in (frame[: len(frame) // 2], frame[len(frame) // 2 :])]
+    found = sample(
+        thinned(pl.concat(halves), cadence, {DAY: opens}), session, cadence, max_age, 5 * MINUTE, QuoteCount()
+    )
+    got = {
+        (r["ts"], r["strike"], r["call"]): (r["bid"], r["ask"], r["open_interest"], r["volume"], r["spot"])
+        for r in found.iter_rows(named=True)
+    }
+    clean = [
+        (known, kind, k, c, None if kind == QUOTE and first == 0.0 else first, second)
+        for known, kind, k, c, first, second in rows
+    ]
+    assert got == by_loop(clean, cadence, max_age)
+
+
+def test_quotes_are_counted_by_kind_and_crossed_ones_are_not_known() -> None:
+    pairs: list[tuple[float | None, float | None]] = [
+        (1.0, 1.1),
+        (1.1, 1.1),
+        (1.2, 1.1),
+        (None, 1.1),
+        (1.0, None),
+        (0.0, 0.0),
+        (0.0, 1.0),
+    ]
+    count = QuoteCount()
+    told = counted(events_frame([(i, QUOTE, 600.0, True, *pair) for i, pair in enumerate(pairs)]), count)
+    assert dict(count.events) == {"crossed": 1, "locked": 1, "two_sided": 1, "one_sided": 3, "empty": 1}
+    assert list(zip(told["first"], told["second"], strict=True)) == [
+        (1.0, 1.1), (1.1, 1.1), (None, None), (None, 1.1), (1.0, None), (None, None), (None, 1.0),
+    ]  # fmt: skip
+
+
+# --- Lean
+
+
+def price_in(text: str) -> float | None:
+    return float(text) / 10_000 if text else None
+
+
+def lean_bars() -> tuple[
+    dict[tuple[float, bool], list[tuple[int, Any, Any]]], dict[tuple[float, bool], float], list[tuple[int, float]]
+]:
+    """The real zips read by csv alone: quotes by contract, open interest, and the underlying's mids; known at a bar's end."""
+    quotes: dict[tuple[float, bool], list[tuple[int, Any, Any]]] = {}
+    interest = {}
+    for kind in ("quote", "openinterest"):
+        with zipfile.ZipFile(REAL / f"20151224_{kind}_american.zip") as zipped:
+            for name in zipped.namelist():
+                parts = name.removesuffix(".csv").split("_")
+                if parts[-1] != "20151224":
+                    continue
+                contract = (int(parts[-2]) / 10_000, parts[-3] == "call")
+                lines = list(csv.reader(io.StringIO(zipped.read(name).decode())))
+                if kind == "openinterest":
+                    interest[contract] = float(lines[-1][1])
+                else:
+                    quotes[contract] = [(int(line[0]) + 60_000, price_in(line[4]), price_in(line[9])) for line in lines]
+    with zipfile.ZipFile(REAL / "equity_20151224_quote.zip") as zipped:
+        lines = list(csv.reader(io.StringIO(zipped.read(zipped.namelist()[0]).decode())))
+    mids = [
+        (int(line[0]) + 60_000, (float(line[4]) + float(line[9])) / 20_000) for line in lines if line[4] and line[9]
+    ]
+    return quotes, interest, mids
+
+
+def magnet_of(ms: int) -> tuple[float, float]:
+    """Strike and gex of the largest |gex| by scalar arithmetic, at milliseconds since midnight."""
+    quotes, interest, mids = lean_bars()
+    spot = mids[bisect.bisect_right([m for m, _ in mids], ms) - 1][1]
+    years = max(46_800_000 - ms, 60_000) / 60_000 / (365 * 24 * 60)
+    gex: dict[float, float] = {}
+    for (strike, call), bars in quotes.items():
+        known = [bar for bar in bars if bar[0] <= ms]
+        bid, ask = known[-1][1:] if known and ms - known[-1][0] <= 900_000 else (None, None)
+        oi = interest.get((strike, call), math.nan)
+        mid = math.nan if bid is None or ask is None or bid > ask else (bid + ask) / 2
+        inside = max(spot - strike, 0.0) if call else max(strike - spot, 0.0)
+        gamma = math.nan
+        if mid > inside:
+            vol = chains.bisect_vol(call, mid, spot, strike, years)
+            gamma = chains.option_greeks(call, spot, strike, years, vol)["gamma"]
+        elif not math.isnan(mid) or (ask is not None and bid is None):
+            gamma = 0.0
+        value = 0.0 if oi == 0 else (1 if call else -1) * gamma * oi * 100 * spot * spot * 0.01
+        gex[strike] = gex.get(strike, 0.0) + value
+    best = max((k for k in gex if not math.isnan(gex[k])), key=lambda k: abs(gex[k]))
+    return best, gex[best]
+
+
+@real
+def test_the_goog_minutes_come_in_whole(tmp_path: pathlib.Path) -> None:
+    done = ingest(tmp_path / "lake", FILES, "--preset", "lean", symbol="GOOG")
+    assert done.exit_code == 0, done.stderr
+    assert "2015-12-24  210 snapshots of 176 contracts, 88 strikes, 210 new" in done.stdout
+    counts = [
+        int(part.split()[0].replace(",", "")) for part in done.stdout.split("quotes: ")[1].splitlines()[0].split(", ")
+    ]
+    assert (sum(counts), counts[0]) == (21_902, 9_788)
+    with replay.open_lake(tmp_path / "lake") as lake:
+        frame = lake.snapshots("GOOG", GOOG_DAY)
+        clocks = [ts.astimezone(replay.sessions.NEW_YORK).time() for ts in (frame["ts"][0], frame["ts"][-1])]
+        assert clocks == [dt.time(9, 31), dt.time(13, 0)]
+        assert frame["strike"].list.len().max() == 88
+        for half_hour in range(20, 27):
+            moment = dt.datetime(2015, 12, 24, half_hour // 2, half_hour % 2 * 30, tzinfo=replay.sessions.NEW_YORK)
+            strike, gex = magnet_of(half_hour * 1_800_000)
+            assert lake.levels("GOOG", moment).magnet == strike
+            found = lake.heatmap("GOOG", moment, minutes=1)
+            assert found.values[-1][found.strikes == strike][0] == pytest.approx(gex, rel=1e-7)
+        volume = frame["call_volume"][-1].to_list() + frame["put_volume"][-1].to_list()
+    assert sum(volume) == 0 + lean_volume()
+    again = ingest(tmp_path / "lake", FILES, "--preset", "lean", symbol="GOOG")
+    assert "0 snapshots written, 210 stored already" in again.stdout
+
+
+def lean_volume() -> float:
+    total = 0.0
+    with zipfile.ZipFile(REAL / "20151224_trade_american.zip") as zipped:
+        for name in zipped.namelist():
+            if name.endswith("_20151224.csv"):
+                lines = csv.reader(io.StringIO(zipped.read(name).decode()))
+                total += sum(float(line[5]) for line in lines if int(line[0]) + 60_000 <= 46_800_000)
+    return total
+
+
+def lean_zip(path: pathlib.Path, members: dict[str, str]) -> pathlib.Path:
+    with zipfile.ZipFile(path, "w") as zipped:
+        for name, text in members.items():
+            zipped.writestr(name, text)
+    return path
+
+
+GOOD = "20151224_goog_minute_quote_american_call_7450000_20151224.csv"
+
+
+@pytest.mark.parametrize(
+    ("name", "members", "said"),
+    [
+        ("a.zip", {}, "is a zip without files"),
+        ("a.zip", {"readme.txt": "x"}, "holds readme.txt, which is no minute file of Lean's"),
+        ("a.zip", {GOOD.replace("goog", "aapl"): "1"}, "which is of AAPL, not GOOG"),
+        ("a.zip", {GOOD: "34200000,1,2,3\n"}, f"a.zip, {GOOD}: has 4 fields a line, not the 11 of a quote file"),
+        ("a.zip", {GOOD: "34200000" + ",x" * 10 + "\n"}, f"a.zip, {GOOD}: cannot be read as 11 numbers a line"),
+        ("a.zip", {GOOD: "99999999999" + ",1" * 10 + "\n"}, f"a.zip, {GOOD}, line 1: starts with no milliseconds of a day"),
+        ("a.zip", {GOOD: "34200000" + ",10000" * 10 + "\n"}, "options have no price of the underlying: give --underlying, or --spot parity"),
+        ("a.zip", {GOOD.replace("7450000_20151224", "7450000_20151231"): "34200000" + ",1" * 10 + "\n"},
+         "none of 1 rows can be used; 1 expire on another date than their session's"),
+        ("", {}, "cannot be opened: No such file or directory"),
+    ],
+)  # fmt: skip
+def test_wrong_zips_are_refused_by_member(
+    tmp_path: pathlib.Path, name: str, members: dict[str, str], said: str
+) -> None:
+    path = lean_zip(tmp_path / name, members) if name else tmp_path / "missing.zip"
+    done = ingest(tmp_path / "lake", [path], "--preset", "lean", symbol="GOOG")
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert not (tmp_path / "lake").exists()
+
+
+def test_a_truncated_zip_is_refused(tmp_path: pathlib.Path) -> None:
+    path = lean_zip(tmp_path / "a.zip", {GOOD: "34200000" + ",10000" * 10 + "\n"})
+    path.write_bytes(path.read_bytes()[:-40])
+    done = ingest(tmp_path / "lake", [path], "--preset", "lean", symbol="GOOG")
+    assert (done.exit_code, "is no zip that can be read" in done.stderr) == (2, True)
+
+
+# --- Polygon, Databento, generic
+
+POLYGON = "ticker,ask_exchange,ask_price,ask_size,bid_exchange,bid_price,bid_size,sequence_number,sip_timestamp"
+
+
+def polygon_file(path: pathlib.Path) -> pathlib.Path:
+    """Ticks at 10:00:00.5 and 10:00:59.9 New York of a call and a put, and other underlyings between them."""
+    base = 1784901600 * 10**9  # 10:00 New York
+    lines = [POLYGON]
+    for ns, bid, ask in ((500_000_000, 1.00, 1.10), (59_900_000_000, 1.05, 1.15)):
+        lines += [f"O:SPY260724{right}00740000,302,{ask},7,303,{bid},5,{ns % 97},{base + ns}" for right in "CP"]
+        lines.append(f"O:SPYG260724C00740000,302,1.1,7,303,1.0,5,1,{base + ns}")
+        lines.append(f"O:SPY260727C00740000,302,9.1,7,303,9.0,5,1,{base + ns}")
+    path.write_bytes(gzip.compress(("\n".join(lines) + "\n").encode()))
+    return path
+
+
+def test_polygons_flat_files_are_ticks_of_all_underlyings(tmp_path: pathlib.Path) -> None:
+    path = polygon_file(tmp_path / "2026-07-24.csv.gz")
+    done = ingest(tmp_path / "lake", [path], "--preset", "polygon", "--cadence", "30s", "--max-quote-age", "1m")
+    assert done.exit_code == 0, done.stderr
+    assert "2 rows of other underlyings, left out" in done.stdout
+    assert "2 rows that expire on another date, left out" in done.stdout
+    assert "options whose spot is implied by put-call parity" in done.stdout
+    with replay.open_lake(tmp_path / "lake") as lake:
+        frame = lake.snapshots("SPY", DAY)
+    clocks = [ts.astimezone(replay.sessions.NEW_YORK).time() for ts in frame["ts"]]
+    assert clocks == [dt.time(10, 0, 30), dt.time(10, 1), dt.time(10, 1, 30)]
+    assert frame["call_bid"].to_list() == [[1.0], [1.05], [1.05]]
+    assert frame["spot"].to_list() == [740.0] * 3
+    wrong = tmp_path / "aggs.csv.gz"
+    wrong.write_bytes(gzip.compress(b"ticker,volume,open,close,high,low,window_start,transactions\n"))
+    refused = ingest(tmp_path / "wrong", [wrong], "--preset", "polygon")
+    assert "lacks column sip_timestamp, bid_price, ask_price of the map polygon" in refused.stderr
+
+
+def dbn_file(path: pathlib.Path, *, named: bool = True) -> pathlib.Path:
+    """One-minute consolidated quotes of a call and a put, one side undefined at the second minute."""
+    dbn = pytest.importorskip("databento_dbn")
+    base = 1784901600 * 10**9
+    ids = {101: "SPY   260724C00740000", 102: "SPY   260724P00740000"}
+    mappings = [
+        SimpleNamespace(
+            raw_symbol=symbol,
+            intervals=[SimpleNamespace(start_date=DAY, end_date=DAY + dt.timedelta(days=1), symbol=str(number))],
+        )
+        for number, symbol in ids.items()
+    ]
+    metadata = dbn.Metadata(
+        dataset="OPRA.PILLAR", start=base, stype_in=dbn.SType.PARENT, stype_out=dbn.SType.INSTRUMENT_ID,
+        schema=dbn.Schema.CBBO_1M, symbols=["SPY.OPT"], partial=[], not_found=[], mappings=mappings if named else [],
+    )  # fmt: skip
+    data = metadata.encode()
+    for minute, bid, ask in ((1, 1.0, 1.1), (2, None, 1.2)):
+        for number in ids:
+            prices = [dbn.UNDEF_PRICE if p is None else round(p * dbn.FIXED_PRICE_SCALE) for p in (bid, ask)]
+            level = dbn.ConsolidatedBidAskPair(bid_px=prices[0], ask_px=prices[1], bid_sz=5, ask_sz=7)
+            record = dbn.CBBOMsg(
+                rtype=dbn.RType.from_schema(dbn.Schema.CBBO_1M), publisher_id=30, instrument_id=number,
+                ts_event=base + minute * 60 * 10**9 - 10**8, price=dbn.UNDEF_PRICE, size=0, side=dbn.Side.NONE,
+                ts_recv=base + minute * 60 * 10**9, levels=level,
+            )  # fmt: skip
+            data += bytes(record)
+    path.write_bytes(data)
+    return path
+
+
+def test_databentos_quotes_through_their_own_decoder(tmp_path: pathlib.Path) -> None:
+    path = dbn_file(tmp_path / "opra.cbbo-1m.dbn")
+    spots = tmp_path / "spy.csv"
+    spots.write_text("ts,price\n2026-07-24T10:00:30,740.5\n")
+    done = ingest(
+        tmp_path / "lake", [path], "--preset", "databento", "--underlying", str(spots), "--max-quote-age", "1m"
+    )
+    assert done.exit_code == 0, done.stderr
+    assert "2 two-sided, 2 one-sided" in done.stdout
+    with replay.open_lake(tmp_path / "lake") as lake:
+        frame = lake.snapshots("SPY", DAY)
+        assert lake.sessions()["cadence"].to_list() == [60.0]
+    assert [ts.astimezone(replay.sessions.NEW_YORK).time() for ts in frame["ts"]] == [
+        dt.time(10, 1),
+        dt.time(10, 2),
+        dt.time(10, 3),
+    ]
+    bids = [[None if math.isnan(v) else v for v in row] for row in frame["call_bid"].to_list()]
+    assert bids == [[1.0], [None], [None]]
+    assert frame["spot"].to_list() == [740.5] * 3
+    packed = tmp_path / "opra.cbbo-1m.dbn.zst"
+    packed.write_bytes(pa.compress(path.read_bytes(), "zstd", asbytes=True))
+    done = ingest(
+        tmp_path / "lake", [packed], "--preset", "databento", "--underlying", str(spots), "--max-quote-age", "1m"
+    )
+    assert "0 snapshots written, 3 stored already" in done.stdout, done.stderr
+    cut = tmp_path / "cut.dbn"
+    cut.write_bytes(path.read_bytes()[:-30])
+    assert "is cut off in the middle of a record" in ingest(tmp_path / "cut", [cut], "--preset", "databento").stderr
+    text = tmp_path / "text.dbn"
+    text.write_text("not dbn at all, by any means, though long enough to hold a header of some kind")
+    assert "is no DBN that can be read" in ingest(tmp_path / "text", [text], "--preset", "databento").stderr
+    bare = dbn_file(tmp_path / "bare.dbn", named=False)
+    assert "names no contracts" in ingest(tmp_path / "bare", [bare], "--preset", "databento").stderr
+
+
+def test_bars_of_our_own_names_are_known_at_their_end(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "bars.csv"
+    path.write_text(
+        "ts,contract,bid,ask,open_interest,spot\n"
+        "2026-07-24T10:00:00,SPY260724C00740000,1.0,1.1,7,740\n2026-07-24T10:00:00,SPY260724P00740000,1.0,1.1,9,740\n"
+    )
+    done = ingest(
+        tmp_path / "lake", [path], "--preset", "generic", "--bar", "1m", "--max-quote-age", "1m", "--cadence", "1m"
+    )
+    assert done.exit_code == 0, done.stderr
+    with replay.open_lake(tmp_path / "lake") as lake:
+        frame = lake.snapshots("SPY", DAY)
+        assert [ts.astimezone(replay.sessions.NEW_YORK).time() for ts in frame["ts"]] == [
+            dt.time(10, 1),
+            dt.time(10, 2),
+        ]
+        assert frame["call_oi"].to_list() == [[7.0], [7.0]]
+        assert np.isfinite(lake.heatmap("SPY", "2026-07-24T10:01").values).all()
+    for wrong, said in ((["--cadence", "0s"], "is to be a second or more"), (["--preset", "mine"], "no preset 'mine'")):
+        refused = ingest(tmp_path / "wrong", [path], "--preset", "generic", *wrong)
+        assert (refused.exit_code, said in refused.stderr) == (2, True)
