@@ -17,6 +17,7 @@ from replay.cli.heatmap import heatmap
 from replay.cli.ingest import ingest
 from replay.cli.ingest_quotes import quotes as ingest_quotes
 from replay.cli.ingest_snapshots import snapshots as ingest_snapshots
+from replay.cli.ingest_trades import trades as ingest_trades
 from replay.cli.levels import levels
 from replay.cli.regenerate import regenerate
 from replay.cli.run import run
@@ -53,7 +54,7 @@ def main() -> None:
     """
 
 
-for _kind in (ingest_quotes, ingest_snapshots):
+for _kind in (ingest_quotes, ingest_trades, ingest_snapshots):
     ingest.add_command(_kind)
 
 for _command in (

@@ -7,6 +7,7 @@ recorded_at = "fetched"   # when it became known; without it, known at once, or 
 expiration = "expiry"     # required, as are right and strike; or instead of the three
 contract = "osi"          # the OCC symbol, SPY260724C00740000
 spot = "underlying"       # optional: else from another file, or by put-call parity
+price = "px"              # of trades; and size, and quote_ts: when the quote beside it stood
 root = "ticker"           # optional: rows of another root than the symbol's are left out
 bid = "bid"               # and ask, iv, volume, open_interest: optional
 [call]                    # where a row holds both rights: the call's columns, and in [put] the put's;
@@ -35,7 +36,9 @@ from replay.sessions import parse_duration
 
 REQUIRED: Final = ("ts", "expiration", "right", "strike")
 SIDES: Final = ("bid", "ask", "iv", "volume", "open_interest")
-OPTIONAL: Final = ("recorded_at", "date", "spot", "contract", "root", *SIDES)
+PRINT: Final = ("price", "size", "quote_ts")
+"""What trades have beside quotes."""
+OPTIONAL: Final = ("recorded_at", "date", "spot", "contract", "root", *SIDES, *PRINT)
 UNITS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 """Nanoseconds in a unit."""
 _PRESETS = pathlib.Path(__file__).parent / "presets"

@@ -206,7 +206,7 @@ def _frame(table: pa.Table) -> pl.DataFrame:
     return frame.rename(str.strip)
 
 
-def _ours(rows: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
+def ours(rows: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
     """The file's rows with our names, one a contract: where a row holds both rights, the call's and then the put's."""
     base = [pl.col(theirs).alias(ours) for ours, theirs in mapping.columns.items()]
     if not mapping.call_columns:
@@ -229,9 +229,9 @@ def check(
     The others are counted by their first fault, or with ``strict`` raise :class:`~replay.errors.InputError`.
     """
     tally.read += len(batch.lines)
-    rows = _ours(batch.rows.with_columns(line=pl.Series(batch.lines)), mapping)
+    rows = ours(batch.rows.with_columns(line=pl.Series(batch.lines)), mapping)
     if "contract" in rows.columns:
-        rows = _contracts(rows)
+        rows = with_contracts(rows)
     if "recorded_at" not in rows.columns:
         rows = rows.with_columns(recorded_at=pl.col("ts"))
     if "spot" not in rows.columns:
@@ -247,7 +247,7 @@ def check(
         call=pl.when(text_of("right").is_in(mapping.call)).then(True)
         .when(text_of("right").is_in(mapping.put)).then(False),
         **{
-            f"{name}_number": _number(rows, name, mapping)
+            f"{name}_number": number_of(rows, name, mapping)
             for name in ("strike", "spot", *SIDES) if name in rows.columns
         },
     )  # fmt: skip
@@ -262,7 +262,7 @@ def check(
         if reason == NOT_0DTE:
             tally.other_expirations.add(count, path, line)
             continue
-        said = _such_as(bad.filter(pl.col("reason") == reason), reason)
+        said = such_as(bad.filter(pl.col("reason") == reason), reason)
         if strict:
             raise InputError(f"the row {reason}{said}", path=path, line=line)
         tally.reject(reason, count, path, line, said)
@@ -281,7 +281,7 @@ def check(
     )
 
 
-def _contracts(rows: pl.DataFrame) -> pl.DataFrame:
+def with_contracts(rows: pl.DataFrame) -> pl.DataFrame:
     """Rows with the root, expiration, right and strike that their OCC symbols say."""
     parts = pl.col("contract").cast(pl.String).str.strip_chars().str.extract_groups(_OCC)
     return rows.with_columns(
@@ -294,7 +294,7 @@ def _contracts(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _such_as(rows: pl.DataFrame, reason: str) -> str:
+def such_as(rows: pl.DataFrame, reason: str) -> str:
     """What the first of these rows holds in the column that the reason names, and how to mend it."""
     name = next((each for each in reason.split()[2:3] if each in rows.columns), None)
     value = None if name is None else rows[name][0]
@@ -305,7 +305,7 @@ def _such_as(rows: pl.DataFrame, reason: str) -> str:
     return f", such as {text!r}{hint}"
 
 
-def _number(rows: pl.DataFrame, name: str, mapping: Mapping) -> pl.Expr:
+def number_of(rows: pl.DataFrame, name: str, mapping: Mapping) -> pl.Expr:
     column = text_of(name) if rows.schema[name] == pl.String else pl.col(name)
     number = column.cast(pl.Float64, strict=False)
     scale = mapping.scale.get(name, 1.0)

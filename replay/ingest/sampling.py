@@ -111,7 +111,7 @@ def sample(
     stale: Bools = np.asarray(~holds & (known >= 0), np.bool_)
     bid, ask = np.where(holds, bid, np.nan), np.where(holds, ask, np.nan)
     listed = (known >= 0) | (heard >= 0)
-    shown = (~np.isnan(bid) | ~np.isnan(ask)).any(axis=1)
+    shown: Bools = np.asarray((~np.isnan(bid) | ~np.isnan(ask)).any(axis=1), np.bool_)
     prices = events.filter(pl.col("kind") == SPOT).sort("known", "second", maintain_order=True)
     spot = _spot(prices, instants, spot_age)
     count.no_spot += int((shown & np.isnan(spot)).sum())
