@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from replay.lake import Lake, open_lake
     from replay.leaks import audit
     from replay.levels import Levels
+    from replay.quality import assess
+    from replay.quality.report import QualityReport
     from replay.render.plot import plot
     from replay.sessions import Session, find_session
     from replay.strategy import Context, Strategy
@@ -31,8 +33,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "Context", "Conventions", "Heatmap", "Lake", "Levels", "ReplayError", "Result", "Session", "Strategy", "Tape", "Tick",
-    "audit", "exposures", "find_session", "open_lake", "plot", "run",
+    "Context", "Conventions", "Heatmap", "Lake", "Levels", "QualityReport", "ReplayError", "Result", "Session",
+    "Strategy", "Tape", "Tick", "assess", "audit", "exposures", "find_session", "open_lake", "plot", "run",
 ]  # fmt: skip
 
 _HOMES = {
@@ -41,12 +43,14 @@ _HOMES = {
     "Heatmap": "heatmap",
     "Lake": "lake",
     "Levels": "levels",
+    "QualityReport": "quality.report",
     "ReplayError": "errors",
     "Result": "engine.result",
     "Session": "sessions",
     "Strategy": "strategy",
     "Tape": "tape",
     "Tick": "tape",
+    "assess": "quality",
     "audit": "leaks",
     "exposures": "exposure.frame",
     "find_session": "sessions",

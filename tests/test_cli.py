@@ -231,7 +231,10 @@ def test_ingest_counts_and_verify_is_clean(tmp_path: pathlib.Path) -> None:
     assert (done.exit_code, done.stderr) == (0, "")
     assert "5 rows of 1 file, 2 options kept" in done.stdout
     assert f"2 rows that expire on another date, left out (first: {path}, line 4)" in done.stdout
-    assert f"1 row rejected: each has a strike that is no number above 0, such as 'x' (first: {path}, line 6)" in done.stdout
+    assert (
+        f"1 row rejected: each has a strike that is no number above 0, such as 'x' (first: {path}, line 6)"
+        in done.stdout
+    )
     assert done.stdout.endswith("1 snapshot written, 0 stored already\n")
     assert run(*arguments, "--preset", "cboe-recorder").stdout.endswith("0 snapshots written, 1 stored already\n")
     strict = run(*arguments, "--preset", "cboe-recorder", "--strict")

@@ -21,7 +21,7 @@ PACKAGE = ROOT / "replay"
 
 ORDER = (
     "errors", "contract", "schema", "sessions", "queries", "ragged", "snapshots", "storage", "exposure", "heatmap",
-    "levels", "tables", "tape", "lake", "corrections", "regenerate", "records", "strategy", "engine", "leaks", "golden", "strategies", "ingest", "verify", "render", "pytest_plugin", "cli",
+    "levels", "tables", "tape", "lake", "corrections", "regenerate", "records", "strategy", "engine", "leaks", "golden", "strategies", "ingest", "verify", "quality", "render", "pytest_plugin", "cli",
 )  # fmt: skip
 NO_LAKE = ("heatmap", "levels", "tape", "tables", "render", "ragged", "snapshots", "exposure")
 HOMES = {
@@ -32,6 +32,8 @@ HOMES = {
     "matplotlib": {"render/"},
     "pyvolr": {"exposure/"},
     "scipy": {"exposure/"},
+    "urllib3": {"ingest/record.py"},
+    "databento_dbn": {"ingest/opra.py"},
     "pyarrow": {"schema.py", "ragged.py", "storage/", "ingest/", "verify.py", "tables.py", "records.py", "engine/"},
 }
 

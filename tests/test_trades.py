@@ -101,10 +101,18 @@ def lake(tmp_path: pathlib.Path) -> pathlib.Path:
     rows = []
     for clock in CLOCKS:
         strikes = STRIKES[:2] if clock == "10:03" else STRIKES
-        lists = {name: [0.2] * len(strikes) for name in ("call_iv", "put_iv")}
+        lists: dict[str, Any] = {name: [0.2] * len(strikes) for name in ("call_iv", "put_iv")}
         rows.append(row(at(clock), strikes, spot=600.5, **lists))
         if clock == "10:01":
-            rows.append(row(at(clock), strikes, lag=900 * SECOND, spot=600.5, **{name: [0.3] * 3 for name in lists}))
+            rows.append(
+                row(
+                    at(clock),
+                    strikes,
+                    lag=900 * SECOND,
+                    spot=600.5,
+                    **(lists | {"call_iv": [0.3] * 3, "put_iv": [0.3] * 3}),
+                )
+            )
     with LakeWriter(tmp_path / "lake") as writer:
         metadata = schema.metadata(source="chain:test", conventions="replay-1")
         writer.add(Partition("raw", "SPY", lakes.DAY), lakes.table_of(rows), metadata)
@@ -232,7 +240,10 @@ def test_contracts_are_conserved_and_none_counts_before_it_is_known(
             lakes.table_of(rows),
             schema.metadata(source="test", conventions="replay-1"),
         )
-    timed = [(at("10:00") + s * SECOND, at("10:00") + (s + lag) * SECOND, *rest) for s, lag, *rest in prints]
+    timed = [
+        (at("10:00") + s * SECOND, at("10:00") + (s + lag) * SECOND, strike, right, price, size)
+        for s, lag, strike, right, price, size in prints
+    ]
     path = write(
         folder / "t.csv", *(line(ts, k, right, price, size, known) for ts, known, k, right, price, size in timed)
     )

@@ -15,10 +15,13 @@ from replay.cli.diff import diff
 from replay.cli.golden import golden
 from replay.cli.heatmap import heatmap
 from replay.cli.ingest import ingest
+from replay.cli.ingest_heatmap import heatmap as ingest_heatmap
 from replay.cli.ingest_quotes import quotes as ingest_quotes
 from replay.cli.ingest_snapshots import snapshots as ingest_snapshots
 from replay.cli.ingest_trades import trades as ingest_trades
 from replay.cli.levels import levels
+from replay.cli.quality import quality
+from replay.cli.record import record
 from replay.cli.regenerate import regenerate
 from replay.cli.run import run
 from replay.cli.sessions import sessions
@@ -54,7 +57,7 @@ def main() -> None:
     """
 
 
-for _kind in (ingest_quotes, ingest_trades, ingest_snapshots):
+for _kind in (ingest_quotes, ingest_trades, ingest_heatmap, ingest_snapshots):
     ingest.add_command(_kind)
 
 for _command in (
@@ -69,8 +72,10 @@ for _command in (
     golden,
     sessions,
     ingest,
+    record,
     diff,
     compact,
+    quality,
     verify,
     sql,
     demo,

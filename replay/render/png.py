@@ -41,7 +41,7 @@ _GREY: Final = "#d9dce1"
 _INK: Final = "#1c2430"
 _FAINT: Final = "#56606e"
 _DASHES: Final = {"solid": "-", "dash": "--", "dashdot": "-.", "dot": ":"}
-_DRAWING: Final = threading.Lock()  # matplotlib's settings and fonts belong to the whole process
+DRAWING: Final = threading.Lock()  # matplotlib's settings and fonts belong to the whole process
 
 
 def heatmap_png(heatmap: Heatmap, levels: Levels | None) -> bytes:
@@ -62,7 +62,7 @@ def heatmap_png(heatmap: Heatmap, levels: Levels | None) -> bytes:
         from matplotlib.figure import Figure
     except ModuleNotFoundError:
         raise MissingExtra("a PNG picture", "plot") from None
-    with _DRAWING, style.context("default"):
+    with DRAWING, style.context("default"):
         figure = Figure(figsize=_INCHES, dpi=_DPI, facecolor="white")
         FigureCanvasAgg(figure)
         if heatmap.levels.size:

@@ -11,7 +11,7 @@ import numpy as np
 from replay.errors import MissingExtra
 from replay.quality.kinds import KINDS
 from replay.quality.report import QualityReport, SessionQuality, Span, score_text
-from replay.render.png import _DRAWING as DRAWING
+from replay.render.png import DRAWING
 from replay.sessions import MINUTE, NEW_YORK, from_us
 
 if TYPE_CHECKING:
