@@ -1,6 +1,7 @@
 """Speed as ratios of medians within one run, against the bare decode and against what a user would write instead.
 
-    python scripts/bench.py [--sessions 26] [--rounds 3] [--only requests|replays] [--peers PYTHON] [--json FILE]
+    python scripts/bench.py [--sessions 26] [--rounds 3] [--only requests|replays|ingest]
+                            [--csv-sessions 12] [--peers PYTHON] [--json FILE]
 
 The data: sessions of 781 snapshots (30 seconds) x 240 strikes with every column, seeded. bare is pyarrow's decode of
 the columns a request needs, and nothing else. Variants take turns on each session, so that a drifting machine slows
@@ -14,7 +15,6 @@ import datetime as dt
 import json
 import os
 import pathlib
-import shutil
 import statistics
 import tempfile
 from collections.abc import Callable
@@ -28,15 +28,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from replay import open_lake, schema
-from replay.exposure.chain import option_exposures
-from replay.exposure.conventions import REPLAY_1
-from replay.ingest.mapping import Mapping
-from replay.ingest.run import ingest_chain
 from replay.lake import Lake
-from replay.sessions import Session, to_us
+from replay.sessions import Session
 from replay.storage.files import Partition, open_files
-from replay.storage.writer import LakeWriter, encode
-from scripts import bench_replay
+from replay.storage.writer import LakeWriter
+from scripts import bench_ingest, bench_replay
 from scripts.bench_data import (
     NEEDED,
     SEED,
@@ -157,24 +153,6 @@ class Bench:
                     timed.setdefault(name, []).append(run)
         return timed
 
-    def ingest(self, rounds: int) -> dict[str, float]:
-        """Rows a second of one session from Parquet rows, and the shares of its time."""
-        rows = option_rows(self.sessions[0])
-        path = self.folder / "rows.parquet"
-        rows.write_parquet(path)
-        mapping = Mapping("bench", {name: name for name in rows.columns})
-        whole, greek, parquet = [], [], []
-        for _ in range(rounds):
-            target = self.folder / "ingested"
-            shutil.rmtree(target, ignore_errors=True)
-            whole.append(clock(lambda target=target: ingest_chain([path], target, SYMBOL, mapping)))  # type: ignore[misc]
-            greek.append(clock(lambda: exposures_of(rows, self.sessions[0])))
-            stored = pq.read_table(next(target.rglob("*.parquet")))
-            parquet.append(clock(lambda stored=stored: (pq.read_table(path), encode(stored, {}))))  # type: ignore[misc]
-        total = statistics.median(whole)
-        shares = {"greeks": statistics.median(greek) / total, "parquet": statistics.median(parquet) / total}
-        return {"rows": len(rows), "rows_per_s": len(rows) / total, **shares, "rest": 1 - sum(shares.values())}
-
 
 def polars_matrix(path: pathlib.Path, session: Session) -> Matrix:
     """The matrix in polars, written well: columns and time pushed down, the newest revision, the last of a minute."""
@@ -223,41 +201,6 @@ def pandas_matrix(path: pathlib.Path, session: Session) -> Matrix:
     return np.asarray(table.to_numpy(), np.float64)
 
 
-def option_rows(session: Session) -> pl.DataFrame:
-    """One session as option rows, a tenth of them without a vol."""
-    rng = np.random.default_rng(SEED)
-    n = SNAPSHOTS * STRIKES
-    ts = np.repeat(to_us(session.open) + np.arange(SNAPSHOTS) * 30_000_000, STRIKES)
-    spot = np.repeat(600 + np.round(rng.normal(0, 0.05, SNAPSHOTS).cumsum(), 2), STRIKES)
-    strike = np.tile(np.arange(480.0, 480.0 + STRIKES), SNAPSHOTS)
-    sides = []
-    for right, inside in (("C", spot - strike), ("P", strike - spot)):
-        worth = np.maximum(inside, 0) + 2.0 * np.exp(-np.abs(inside) / 8)
-        bid = np.floor(worth * 99) / 100
-        iv = np.where(rng.random(n) < 0.1, 0.0, 0.1 + np.abs(inside) / 400)
-        sides.append(
-            pl.DataFrame(
-                {"ts": ts, "spot": spot, "strike": strike, "bid": bid, "ask": np.round(bid + 0.02, 2), "iv": iv,
-                 "volume": rng.integers(0, 900, n), "open_interest": rng.integers(0, 9000, n)}
-            ).with_columns(right=pl.lit(right), expiration=pl.lit(session.date))
-        )  # fmt: skip
-    return pl.concat(sides).with_columns(pl.col("ts").cast(pl.Datetime("us", "UTC"))).sort("ts")
-
-
-def exposures_of(rows: pl.DataFrame, session: Session) -> object:
-    """The vols and greeks of these rows, nothing else."""
-    numbers = {
-        name: rows[name].cast(pl.Float64).to_numpy() for name in ("spot", "strike", "bid", "ask", "iv", "open_interest")
-    }
-    years = REPLAY_1.years(session, rows["ts"].dt.epoch("us").to_numpy())
-    given = numbers.pop("iv")
-    call = (rows["right"] == "C").to_numpy()
-    return option_exposures(
-        years=years, call=call, given_vol=given, spot=numbers["spot"], strike=numbers["strike"],
-        bid=numbers["bid"], ask=numbers["ask"], open_interest=numbers["open_interest"],
-    )  # fmt: skip
-
-
 def ratios(medians: dict[str, float]) -> list[tuple[str, float, str]]:
     """What is measured, its ratio, and the bound it is held against."""
     bare, cold = medians["bare decode, full session"], medians["cold, full session"]
@@ -283,7 +226,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sessions", type=int, default=26, help="sessions to make, at least 26")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=["requests", "replays"], help="measure only these")
+    parser.add_argument("--only", choices=["requests", "replays", "ingest"], help="measure only these")
+    parser.add_argument(
+        "--csv-sessions", type=int, default=12, help="sessions of the CSV whose ingest's peak is measured"
+    )
     parser.add_argument("--peers", metavar="PYTHON", help="an interpreter that has backtrader and zipline-reloaded")
     parser.add_argument("--json", type=pathlib.Path, help="write the figures here as well")
     arguments = parser.parse_args()
@@ -293,12 +239,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="replay-bench-") as name:
         folder = pathlib.Path(name)
         bench = Bench(folder, max(arguments.sessions, 26))
-        if arguments.only != "replays":
+        if arguments.only in (None, "ingest"):
+            figures["ingest"] = bench_ingest.from_rows(folder, bench.sessions[0], arguments.rounds)
+            figures["size"] = bench_ingest.size(folder)
+            rows.append(("a stored snapshot / the same long, zstd", figures["size"]["ratio"], "<= 1.1"))
+            figures["csv"] = bench_ingest.memory(folder, full_sessions(arguments.csv_sessions))
+        if arguments.only in (None, "requests"):
             found = bench.requests(arguments.rounds) | bench.alternatives(arguments.rounds)
             timed |= found | bench.many_sessions(arguments.rounds)
             rows += ratios(medians_of(timed))
-            figures["ingest"] = bench.ingest(arguments.rounds)
-        if arguments.only != "requests":
+        if arguments.only in (None, "replays"):
             replays = bench_replay.ReplayBench(folder, bench.lake, bench.files, arguments.rounds)
             timed |= replays.sessions() | replays.loop()
             speeds, notes = replays.peers(arguments.peers)
@@ -337,10 +287,14 @@ def print_table(timed: Timed, rows: list[tuple[str, float, str]]) -> None:
 def print_further(figures: dict[str, Any]) -> None:
     """What is no ratio: rows and ticks a second, megabytes, and why a peer was not measured."""
     if "ingest" in figures:
-        ingest = figures["ingest"]
+        ingest, size, csv = (figures[name] for name in ("ingest", "size", "csv"))
         print(
-            f"\ningest of {ingest['rows']:,} option rows from Parquet: {ingest['rows_per_s']:,.0f} rows/s; "
-            f"{ingest['greeks']:.0%} greeks and vols, {ingest['parquet']:.0%} Parquet, {ingest['rest']:.0%} the rest"
+            f"\n{ingest['rows']:,} option rows from Parquet to the written file, every vol solved: "
+            f"{ingest['rows_per_s']:,.0f} rows/s (>= 400,000); {ingest['solver']:.0%} solver, "
+            f"{ingest['greeks']:.0%} greeks, {ingest['Parquet']:.0%} Parquet, {ingest['rest']:.0%} the rest\n"
+            f"a snapshot takes {size['bytes']:,.0f} bytes, long {size['long_bytes']:,.0f}\n"
+            f"a CSV of {csv['csv_bytes'] / 1e9:.2f} GB, {csv['sessions']} sessions: {csv['rows_per_s']:,.0f} rows/s, "
+            f"peak {csv['peak_bytes'] / 2**20:,.0f} MB (< 2,048)"
         )
     for name, peak in figures.get("peak_bytes", {}).items():
         print(f"peak of {name}: {peak / 2**20:,.0f} MB")
