@@ -48,7 +48,7 @@ def sign_by_hand(prints: list[tuple[int, float, float, float]], rule: str) -> li
         before, tick = last.get(contract, (p, 0))
         tick = 1 if p > before else -1 if p < before else tick
         last[contract] = (p, tick)
-        quoted = not (math.isnan(bid) or math.isnan(ask))
+        quoted = math.isfinite(bid) and math.isfinite(ask)
         b, a = (Fraction(round(x * 10_000)) if quoted else Fraction(0) for x in (bid, ask))
         usable = quoted and a > 0 and a >= b and not (a == b == p)
         if rule == "tick" or not usable:
@@ -65,7 +65,7 @@ def sign_by_hand(prints: list[tuple[int, float, float, float]], rule: str) -> li
 
 
 cents = st.integers(0, 40).map(lambda n: n / 100)
-quotes = st.one_of(cents, st.just(math.nan))
+quotes = st.one_of(cents, st.just(math.nan), st.just(math.inf))
 
 
 @settings(max_examples=200, derandomize=True, deadline=None, database=None)
@@ -310,6 +310,7 @@ def test_trades_need_snapshots_to_go_into(tmp_path: pathlib.Path, lake: pathlib.
     day = write(tmp_path / "d.csv", line(at("10:00"), 600.0, "C", 1.0, 1).replace("-24", "-23"))
     assert "the lake holds no snapshot of SPY on 2026-07-23" in ingest(lake, [day], "--preset", "generic").stderr
     assert "give --lake DIR, or --classify-only" in ingest(None, [path], "--preset", "generic").stderr
+    assert "is given twice: its prints would count twice" in ingest(lake, [path, path], "--preset", "generic").stderr
     assert "lacks price, size" in ingest(lake, [write_other(tmp_path)], "--preset", "generic").stderr
 
 

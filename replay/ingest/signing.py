@@ -30,9 +30,9 @@ class Place(IntEnum):
 def places(price: Floats, bid: Floats, ask: Floats) -> NDArray[np.int8]:
     """Where N prices lie, in whole ten-thousandths of a dollar, so that 0.1 + 0.2 is 0.3.
 
-    ``price``, ``bid``, ``ask`` are (N,) USD; NaN is not known, a bid of 0 is none to hit but a bound.
+    ``price``, ``bid``, ``ask`` are (N,) USD; NaN or infinite is not known, a bid of 0 is none to hit but a bound.
     """
-    known = ~(np.isnan(price) | np.isnan(bid) | np.isnan(ask))
+    known = np.isfinite(price) & np.isfinite(bid) & np.isfinite(ask)
     p, b, a = (np.rint(np.where(known, each, 0.0) * _UNITS).astype(np.int64) for each in (price, bid, ask))
     locked_at = (a == b) & (p == a)
     usable = known & (a > 0) & (b >= 0) & (a >= b) & ~locked_at

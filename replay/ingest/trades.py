@@ -103,6 +103,9 @@ def ingest_trades(
     if rule not in RULES or coverage not in COVERAGES:
         raise InputError(f"rule {rule!r} is to be one of {', '.join(RULES)}, coverage {coverage!r} chain or seen")
     report = TradesReport(name, len(files))
+    for i, file in enumerate(files):
+        if file in files[:i]:
+            raise InputError("is given twice: its prints would count twice", path=str(file))
     source = mapping if isinstance(mapping, str) else mapping.name
     with SessionBuckets() as buckets:
         for file in files:
