@@ -80,6 +80,8 @@ METADATA_VERSION: Final = b"replay.schema_version"
 METADATA_SOURCE: Final = b"replay.source"
 METADATA_CONVENTIONS: Final = b"replay.conventions"
 METADATA_CADENCE: Final = b"replay.cadence_us"
+METADATA_THINNED: Final = b"replay.thinned_snapshots"
+"""How many raw snapshots a session had when it was thinned; only files that were thinned have it."""
 
 
 def faults_of(found: pa.Schema) -> list[str]:

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 import replay
 from replay import schema
 from replay.cli.compact import compact
-from replay.errors import CannotWrite, ReplayError
+from replay.errors import CannotWrite, ConflictingRow, ReplayError
 from replay.storage.compaction import Outcome, merge_partition, opened
 from replay.storage.engine import Engine
 from replay.storage.files import LocalFiles, Partition, open_files, partitions
@@ -585,12 +585,18 @@ def test_dropping_that_is_killed_leaves_raw_whole_or_gone(root: pathlib.Path, tm
     assert shown(reached[3]) == truth
 
 
-def test_what_comes_after_ageing_replaces_no_thinned_row(root: pathlib.Path) -> None:
+def test_what_comes_after_ageing_replaces_no_thinned_row(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
     rows = some_rows(30)
     lakes.write_own(root, "SPY", rows)
     thin(root)
     drop(root)
-    lakes.write_own(root, "SPY", [each | {"recorded_at": at("17:00")} for each in rows[2::3]])  # one in each minute
+    late = [each | {"recorded_at": at("17:00")} for each in rows[2::3]]  # one in each minute
+    before = contents(root)
+    with pytest.raises(ConflictingRow, match=r"date=2026-07-24 was aged out, and rows in it would hide tier=1m"):
+        lakes.write_own(root, "SPY", late)
+    assert contents(root) == before
+    lakes.write_own(tmp_path / "other", "SPY", late)  # another program does as it likes
+    shutil.copytree(tmp_path / "other" / "tier=raw", root / "tier=raw", dirs_exist_ok=True)
     before = contents(root)
     assert "no longer holds all" in thin(root).reason
     assert "no longer holds all" in drop(root).reason

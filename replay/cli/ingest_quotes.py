@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import textwrap
 from typing import TYPE_CHECKING
 
 import click
@@ -21,7 +22,14 @@ if TYPE_CHECKING:
 @click.option(
     "--max-quote-age", default="15m", show_default=True, metavar="TIME|none", help="How long a quote holds at most."
 )
-@click.option("--bar", default="0s", metavar="TIME", help="generic: ts are starts of bars of this length.")
+@click.option("--bar", metavar="TIME", help="generic: ts are starts of bars of this length.")
+@click.option(
+    "--open-interest",
+    "interest_files",
+    multiple=True,
+    type=click.Path(path_type=pathlib.Path),
+    help="A file with ts, contract and open_interest, where FILES do not tell it; repeat it.",
+)
 @click.option(
     "--underlying",
     "price_files",
@@ -41,6 +49,11 @@ if TYPE_CHECKING:
     help="parity: imply it by put-call parity, also where files hold it.",
 )
 @options.conventions
+@click.option(
+    "--zone",
+    metavar="ZONE",
+    help="Of times without an offset, of generic, --open-interest and --underlying.  [default: New York]",
+)
 @click.option("--strict", is_flag=True, help="Refuse a file with a row that cannot be used.")
 def quotes(
     files: tuple[pathlib.Path, ...],
@@ -50,7 +63,8 @@ def quotes(
     preset: str,
     cadence: str,
     max_quote_age: str,
-    bar: str,
+    bar: str | None,
+    interest_files: tuple[pathlib.Path, ...],
     price_files: tuple[pathlib.Path, ...],
     underlying_bar: str,
     underlying_age: str,
@@ -58,6 +72,7 @@ def quotes(
     conventions_id: str,
     rate: float | None,
     dividend: float | None,
+    zone: str | None,
     strict: bool,
 ) -> None:
     """Ingest FILES of quote bars or ticks: Lean's zips, Databento's DBN, Polygon's flat files, or CSV and Parquet.
@@ -70,21 +85,30 @@ def quotes(
       replay ingest quotes 20151224_*_american.zip equity_20151224_quote.zip --symbol GOOG --lake lake --preset lean
       replay ingest quotes opra.cbbo-1m.dbn.zst --symbol SPY --lake lake --preset databento --cadence 30s
     """
+    from replay.ingest.mapping import check_zone
     from replay.ingest.quotes import ingest_quotes
     from replay.ingest.underlying import read_prices
-    from replay.sessions import NEW_YORK
+    from replay.sessions import MINUTE, NEW_YORK, SECOND
 
+    if bar is not None and preset != "generic":
+        raise click.UsageError("--bar is for --preset generic; the others say when a quote was known")
+    if zone is not None:
+        check_zone(zone)
     age = _length(underlying_age, "underlying-age")
     prices = None
     if price_files:
-        prices = read_prices(price_files, str(NEW_YORK), _length(underlying_bar, "underlying-bar") or 0)
+        prices = read_prices(price_files, zone or str(NEW_YORK), _length(underlying_bar, "underlying-bar") or 0)
     step = _length(cadence, "cadence")
-    if step is None or step < 1_000_000:
-        raise click.BadParameter(f"{cadence!r} is to be a second or more, such as 30s", param_hint="--cadence")
+    if step is None or step < SECOND or (MINUTE % step and step % MINUTE):
+        raise click.BadParameter(
+            f"{cadence!r} is to be a second or more and a part of a minute or whole minutes, such as 30s or 5m",
+            param_hint="--cadence",
+        )
     report = ingest_quotes(
         files, lake_path, symbol, preset, cadence=step, max_age=_length(max_quote_age, "max-quote-age"),
-        bar=_length(bar, "bar") or 0, underlying=prices, spot_age=age, parity=spot == "parity",
-        conventions=options.conventions_of(conventions_id, rate, dividend), allow_mixed=allow_mixed, strict=strict,
+        bar=_length(bar or "0s", "bar") or 0, zone=zone, open_interest=interest_files, underlying=prices, spot_age=age,
+        parity=spot == "parity", conventions=options.conventions_of(conventions_id, rate, dividend),
+        allow_mixed=allow_mixed, strict=strict,
     )  # fmt: skip
     click.echo(_summary(report), nl=False)
 
@@ -105,14 +129,16 @@ def _summary(report: QuotesReport) -> str:
         lines.append(f"  {date}  {built:,} snapshots of {contracts:,} contracts, {strikes:,} strikes, {state}")
     for title, counts in (("quotes", told.events), ("options", told.quoted)):
         parts = [f"{number:,} {name.replace('_', '-')}" for name, number in counts.items() if number]
-        lines.append(f"  {title}: {', '.join(parts) or 'none'}")
+        text = f"{title}: {', '.join(parts) or 'none'}"
+        lines += textwrap.wrap(text, 80, initial_indent="  ", subsequent_indent="    ")
     notes = [
         (vols["solved"], "vols solved from the mid"),
         (vols["limit"], "without a bid or time value: the limit 0"),
         (vols["unknown"], "not known: no two-sided quote, or none that gives a vol"),
+        (vols["without open interest"], "without open interest: no exposures; --open-interest gives it"),
         (report.count.spots["parity"], "options whose spot is implied by put-call parity"),
         (told.no_spot, "instants without a price of the underlying, left out"),
-        (told.after_close, "quotes known after the close, left out"),
+        (told.after_close, "rows known after the close, left out"),
         (report.others, "rows of other underlyings, left out"),
         (tally.other_expirations.rows, "rows that expire on another date, left out"),
     ]

@@ -23,7 +23,7 @@ from replay.errors import InputError
 from replay.ingest.rows import Tally
 from replay.ingest.sampling import EVENTS, INTEREST, QUOTE, SPOT, TRADED
 from replay.ingest.times import divided
-from replay.sessions import MINUTE, NEW_YORK, to_us
+from replay.sessions import MINUTE, NEW_YORK, find_session, to_us
 
 _MEMBER: Final = re.compile(
     r"(?P<date>\d{8})_(?P<symbol>[a-z0-9.]+)_minute_(?P<kind>quote|trade|openinterest)"
@@ -31,6 +31,8 @@ _MEMBER: Final = re.compile(
 )
 _COLUMNS: Final = {"quote": 11, "trade": 6, "openinterest": 2}
 _BID_CLOSE, _ASK_CLOSE, _TRADE_CLOSE, _VOLUME = 4, 9, 4, 5
+_LAST: Final = {"quote": "ask size", "trade": "volume", "openinterest": "open interest"}
+_DAY_MS: Final = 86_399_999
 _SCALE: Final = 10_000.0
 
 
@@ -41,51 +43,89 @@ def events(path: pathlib.Path, symbol: str, tally: Tally) -> Iterator[pl.DataFra
     """
     try:
         with zipfile.ZipFile(path) as zipped:
-            names = zipped.namelist()
-            if not names:
+            members = [(name, _told(name, symbol, path)) for name in sorted(zipped.namelist())]
+            if not members:
                 raise InputError("is a zip without files", path=str(path))
-            for name in sorted(names):
-                found = _MEMBER.fullmatch(name)
-                if found is None:
-                    raise InputError(f"holds {name}, which is no minute file of Lean's", path=str(path))
-                if found["symbol"] != symbol.lower():
-                    raise InputError(
-                        f"holds {name}, which is of {found['symbol'].upper()}, not {symbol}", path=str(path)
-                    )
-                data = zipped.read(name)
+            trading = {found["date"] for _, found in members if found["kind"] == "trade" and found["right"]}
+            yield from (_none_traded(_midnight(date, str(path))) for date in sorted(trading))
+            for name, found in members:
+                data, where = zipped.read(name), f"{path}, {name}"
                 if found["expiry"] not in (None, found["date"]):
                     rows = data.count(b"\n") + (not data.endswith(b"\n") and bool(data))
                     tally.read += rows
-                    tally.other_expirations.add(rows, f"{path}, {name}", 1)
+                    tally.other_expirations.add(rows, where, 1)
                     continue
-                yield _member(data, found, f"{path}, {name}", tally)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+                yield _member(data, found, where, tally)
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # RuntimeError: a password is asked for
         raise InputError(f"is no zip that can be read: {error}", path=str(path)) from error
     except OSError as error:
         raise InputError(f"cannot be opened: {error.strerror or error}", path=str(path)) from error
 
 
-def _member(data: bytes, found: re.Match[str], where: str, tally: Tally) -> pl.DataFrame:
-    """One contract's bars, or the underlying's, as events."""
-    kind, width = found["kind"], _COLUMNS[found["kind"]]
+def _told(name: str, symbol: str, path: pathlib.Path) -> re.Match[str]:
+    """What a member's name says."""
+    found = _MEMBER.fullmatch(name)
+    if found is None:
+        raise InputError(f"holds {name}, which is no minute file of Lean's", path=str(path))
+    if found["symbol"] != symbol.lower():
+        raise InputError(f"holds {name}, which is of {found['symbol'].upper()}, not {symbol}", path=str(path))
+    return found
+
+
+def _midnight(date: str, where: str) -> dt.datetime:
+    """The start of a session's day, New York."""
+    try:
+        day = dt.datetime.strptime(date, "%Y%m%d").replace(tzinfo=NEW_YORK)
+    except ValueError:
+        raise InputError(f"{date} is no date", path=where) from None
+    if find_session(day.date()) is None:
+        raise InputError(f"is of {day.date()}, a day without a session", path=where)
+    return day
+
+
+def _none_traded(day: dt.datetime) -> pl.DataFrame:
+    """The event that says that a day's trades are told, so that before its first one a contract has traded none."""
+    values = (day.date(), to_us(day), TRADED, 0.0, False, 0.0, None)
+    types = (pl.Date, pl.Int64, pl.Int8, pl.Float64, pl.Boolean, pl.Float64, pl.Float64)
+    return pl.DataFrame([values], schema=dict(zip(EVENTS, types, strict=True)), orient="row")
+
+
+def _bars(data: bytes, kind: str, where: str) -> pl.DataFrame:
+    """A member's lines as numbers ``c0``, ``c1``, …; null where a field is empty."""
+    width = _COLUMNS[kind]
     try:
         bars = pl.read_csv(io.BytesIO(data), has_header=False, infer_schema=False)
-        if bars.width != width:
-            raise InputError(f"has {bars.width} fields a line, not the {width} of a {kind} file", path=where)
-        bars = bars.rename({name: f"c{i}" for i, name in enumerate(bars.columns)}).cast(pl.Float64)
     except pl.exceptions.NoDataError:
-        bars = pl.DataFrame(schema=dict.fromkeys((f"c{i}" for i in range(width)), pl.Float64))
+        return pl.DataFrame(schema=dict.fromkeys((f"c{i}" for i in range(width)), pl.Float64))
     except pl.exceptions.PolarsError as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"cannot be read as {width} numbers a line: {reason}", path=where) from error
+        raise InputError(f"cannot be read as CSV: {str(error).splitlines()[0]}", path=where) from error
+    if bars.width != width or data.count(b",") != (width - 1) * len(bars):
+        fields = [line.count(b",") + 1 for line in data.splitlines()]
+        first = next(i for i, number in enumerate(fields) if number != width)
+        raise InputError(f"has {fields[first]} fields, not the {width} of a {kind} file", path=where, line=first + 1)
+    names = {name: f"c{i}" for i, name in enumerate(bars.columns)}
+    read = bars.rename(names).with_columns(pl.all().cast(pl.Float64, strict=False).name.suffix("n"))
+    number = [pl.col(f"{name}n") for name in names.values()]
+    unread = pl.any_horizontal(pl.col(name).is_not_null() & pl.col(f"{name}n").is_null() for name in names.values())
+    needed = [number[0]] if kind == "quote" else [number[0], number[-1]]
+    for fault, said in (
+        (unread, f"cannot be read as {width} numbers"),
+        (pl.any_horizontal((each < 0) | ~each.is_finite() for each in number), "has a number below 0 or not finite"),
+        (pl.any_horizontal(each.is_null() for each in needed), f"lacks its time or its {_LAST[kind]}"),
+        (number[0] > _DAY_MS, "starts with no milliseconds of a day"),
+    ):
+        wrong = read.select(fault.fill_null(False).arg_true()).to_series()
+        if len(wrong):
+            raise InputError(said, path=where, line=int(wrong[0]) + 1)
+    return read.select(each.name.map(lambda name: name.removesuffix("n")) for each in number)
+
+
+def _member(data: bytes, found: re.Match[str], where: str, tally: Tally) -> pl.DataFrame:
+    """One contract's bars, or the underlying's, as events."""
+    kind = found["kind"]
+    day = _midnight(found["date"], where)
+    bars = _bars(data, kind, where)
     tally.read += len(bars)
-    wrong = bars.with_row_index("line", 1).filter(~pl.col("c0").is_between(0, 86_399_999) | pl.col("c0").is_null())
-    if len(wrong):
-        raise InputError("starts with no milliseconds of a day", path=where, line=int(wrong["line"][0]))
-    try:
-        day = dt.datetime.strptime(found["date"], "%Y%m%d").replace(tzinfo=NEW_YORK)
-    except ValueError:
-        raise InputError(f"{found['date']} is no date", path=where) from None
     length = 0 if kind == "openinterest" else MINUTE
     known = (pl.col("c0").cast(pl.Int64) * 1000) + to_us(day) + length
     bid, ask = (divided(pl.col(f"c{i}"), _SCALE) for i in (_BID_CLOSE, _ASK_CLOSE))
@@ -106,4 +146,4 @@ def _member(data: bytes, found: re.Match[str], where: str, tally: Tally) -> pl.D
         date=pl.lit(day.date()), known=known, kind=pl.lit(told[0], pl.Int8), strike=pl.lit(strike), call=pl.lit(call),
         first=told[1], second=told[2],
     ).select(EVENTS)  # fmt: skip
-    return made.filter(pl.col("first").is_not_null()) if told[0] == SPOT else made
+    return made.filter(pl.col("first") > 0) if told[0] == SPOT else made

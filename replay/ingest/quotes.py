@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import os
 import pathlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,11 +22,11 @@ from replay.ingest import lean, opra
 from replay.ingest.buckets import SessionBuckets
 from replay.ingest.chain import ChainCount, snapshots_of
 from replay.ingest.mapping import Mapping
-from replay.ingest.rows import Batch, Tally, check, read_batches
+from replay.ingest.rows import Batch, Tally, check, header_of, read_batches
 from replay.ingest.sampling import EVENTS, INTEREST, QUOTE, SPOT, QuoteCount, counted, sample, thinned
 from replay.ingest.underlying import Prices, with_parity
 from replay.ingest.vendors import generic_mapping
-from replay.sessions import MINUTE, find_session, to_us
+from replay.sessions import MINUTE, Session, find_session, to_us
 from replay.storage.files import Partition
 from replay.storage.writer import LakeWriter
 
@@ -33,18 +35,24 @@ CADENCE: Final = MINUTE
 MAX_AGE: Final = 15 * MINUTE
 """How long a quote holds, unless said otherwise: sparse contracts are quoted anew every few minutes at best."""
 
-_POLYGON: Final = Mapping(
-    "polygon", {"ts": "sip_timestamp", "contract": "ticker", "bid": "bid_price", "ask": "ask_price"}, "UTC", "ns"
-)
-_DATABENTO: Final = Mapping("databento", {name: name for name in opra.ROWS}, "UTC", "ns")
-_ROUNDS: Final = 32
-"""After so many batches what is held of a session is thinned again."""
+_POLYGON_COLUMNS: Final = {
+    "ts": "sip_timestamp", "recorded_at": "sip_timestamp", "contract": "ticker", "bid": "bid_price", "ask": "ask_price",
+}  # fmt: skip
+_POLYGON: Final = Mapping("polygon", _POLYGON_COLUMNS, "UTC", "ns")
+_DATABENTO: Final = Mapping("databento", {name: name for name in opra.ROWS} | {"recorded_at": "ts"}, "UTC", "ns")
+_POLYGON_OTHERS: Final = {"window_start": "bars (minute_aggs or day_aggs)", "price": "trades"}
+"""Columns that tell Polygon's other files, and what those hold."""
+_HELD_ROWS: Final = 1_000_000
+"""Of so many events at most what no sample can show is still there; then they are thinned."""
+_MARGIN: Final = 30 * MINUTE
+"""How far outside of its session a quote may usually stand."""
 
 
 @dataclass(slots=True)
 class QuotesReport:
     """What an ingest did: ``tally`` of rows, ``quotes`` of events and options, ``count`` of vols, and by session its
-    contracts and strikes, and its snapshots and those of them that were new."""
+    contracts and strikes, its snapshots and those of them that were new, and (``clocks``) its quotes, those far outside
+    of its hours, and those that would be if times were UTC."""
 
     symbol: str
     files: int
@@ -52,6 +60,7 @@ class QuotesReport:
     quotes: QuoteCount = field(default_factory=QuoteCount)
     count: ChainCount = field(default_factory=ChainCount)
     others: int = 0  # rows of other underlyings
+    clocks: dict[dt.date, tuple[int, int, int]] = field(default_factory=dict)
     contracts: dict[dt.date, tuple[int, int]] = field(default_factory=dict)
     sessions: dict[dt.date, tuple[int, int]] = field(default_factory=dict)
 
@@ -65,6 +74,8 @@ def ingest_quotes(
     cadence: int = CADENCE,
     max_age: int | None = MAX_AGE,
     bar: int = 0,
+    zone: str | None = None,
+    open_interest: Sequence[str | os.PathLike[str]] = (),
     underlying: Prices | None = None,
     spot_age: int | None = 5 * MINUTE,
     parity: bool = False,
@@ -85,6 +96,10 @@ def ingest_quotes(
         Microseconds for which a quote holds; ``None``: the session.
     bar
         For ``generic``: the length of the bars whose starts ``ts`` are; a bar is known at its end.
+    zone
+        For ``generic`` and ``open_interest``: of times without an offset; ``None``: New York.
+    open_interest
+        Files with our own column names that tell the contracts' open interest, known from its ``ts`` on.
     underlying, spot_age
         The underlying's price where the files hold none, and for how long one holds.
     parity
@@ -102,16 +117,21 @@ def ingest_quotes(
         raise InputError(f"symbol {symbol!r} is none; it is 1 to 15 letters, digits, dots or dashes, such as SPY")
     if preset not in PRESETS:
         raise InputError(f"no preset {preset!r}; there are {', '.join(PRESETS)}")
-    report = QuotesReport(name, len(files))
+    given = [os.path.realpath(file) for file in (*files, *open_interest)]
+    for file, place in zip((*files, *open_interest), given, strict=True):
+        if given.count(place) > 1:
+            raise InputError("is given twice: what it tells would count twice", path=str(file))
+    report = QuotesReport(name, len(files) + len(open_interest))
+    reading = _Reading(name, preset, bar, zone, strict)
     with SessionBuckets() as buckets:
+        held = _Held(buckets, cadence)
         for file in files:
-            held: list[pl.DataFrame] = []
-            for events in _events(pathlib.Path(file), preset, name, bar, report, strict=strict):
-                held.append(_thin(events, cadence))
-                if len(held) >= _ROUNDS:
-                    held = [_thin(pl.concat(held), cadence)]
-            for events in held:
-                buckets.add(events)
+            for events in _events(pathlib.Path(file), reading, report):
+                held.add(events)
+        for file in open_interest:
+            for events in _interest(pathlib.Path(file), reading, report):
+                held.add(events)
+        held.hand_on()
         if underlying is not None:
             buckets.add(_prices(underlying))
         with LakeWriter(lake, filesystem, allow_mixed=allow_mixed) as writer:
@@ -119,8 +139,9 @@ def ingest_quotes(
                 session = find_session(date)
                 if session is None or not (events["kind"] == QUOTE).any():
                     continue
+                _check_clock(session, report.clocks.get(date, (0, 0, 0)))
                 rows = sample(events, session, cadence, max_age, spot_age, report.quotes)
-                said = [f"quotes:{preset}"]
+                said = [f"quotes:{preset}", *(["oi=file"] if open_interest else [])]
                 if parity:
                     rows = rows.with_columns(spot=pl.lit(None, pl.Float64))
                 if rows["spot"].null_count() and (parity or not (events["kind"] == SPOT).any()):
@@ -129,6 +150,7 @@ def ingest_quotes(
                     report.count.spots["parity"] += lacking - rows["spot"].null_count()
                     said.append("spot=parity")
                 report.count.spots["none"] += rows["spot"].null_count()
+                report.quotes.no_spot += rows.filter(pl.col("spot").is_null())["ts"].n_unique()
                 rows = rows.filter(pl.col("spot").is_not_null())
                 if rows.is_empty():
                     continue
@@ -157,31 +179,87 @@ def _why(report: QuotesReport) -> str:
     return "; ".join([*reasons, *(f"{number} {text}" for number, text in told if number)]) or "no quote is among them"
 
 
-def _events(
-    path: pathlib.Path, preset: str, symbol: str, bar: int, report: QuotesReport, *, strict: bool
-) -> Iterator[pl.DataFrame]:
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """Whose quotes are read, and how their files are."""
+
+    symbol: str
+    preset: str
+    bar: int
+    zone: str | None
+    strict: bool
+
+    def rows(self, batch: Batch, mapping: Mapping, path: pathlib.Path, tally: Tally) -> pl.DataFrame:
+        """A batch's usable rows with ``known``: when, microseconds since the epoch."""
+        roots = (self.symbol, f"{self.symbol}W", f"{self.symbol}P")
+        rows = check(batch, mapping, str(path), tally, strict=self.strict, roots=roots)
+        return rows.with_columns(known=pl.max_horizontal(pl.col("ts") + self.bar, pl.col("recorded_at")))
+
+    def generic(self, path: pathlib.Path) -> Mapping:
+        """The map of a file with our own names. What is finer than a microsecond is known at the next."""
+        mapping = generic_mapping(path)
+        columns = mapping.columns if "date" in mapping.columns else {"recorded_at": "ts"} | mapping.columns
+        return dataclasses.replace(mapping, columns=columns, zone=self.zone or mapping.zone)
+
+
+class _Held:
+    """Events on their way into buckets, thinned: a bounded number is held, however many there are."""
+
+    def __init__(self, buckets: SessionBuckets, cadence: int) -> None:
+        self._buckets, self._cadence = buckets, cadence
+        self._parts: list[pl.DataFrame] = []
+        self._rows = 0
+
+    def add(self, events: pl.DataFrame) -> None:
+        """Hold events. Where they become many they are thinned, and handed on unless few of them are left."""
+        if len(events):
+            self._parts.append(events)
+            self._rows += len(events)
+        if self._rows >= _HELD_ROWS:
+            thin = self._thinned()
+            self._parts, self._rows = [thin], len(thin)
+            if 2 * self._rows >= _HELD_ROWS:
+                self.hand_on()
+
+    def hand_on(self) -> None:
+        """Put what is held into the buckets."""
+        if self._parts:
+            self._buckets.add(self._thinned())
+        self._parts, self._rows = [], 0
+
+    def _thinned(self) -> pl.DataFrame:
+        events = pl.concat(self._parts)
+        opens = {date: to_us(_session(date).open) for date in events["date"].unique().to_list()}
+        return thinned(events, self._cadence, opens)
+
+
+def _session(date: dt.date) -> Session:
+    session = find_session(date)
+    assert session is not None, "rows of days without a session are rejected"
+    return session
+
+
+def _events(path: pathlib.Path, reading: _Reading, report: QuotesReport) -> Iterator[pl.DataFrame]:
     """A file's events, batch by batch."""
-    if preset == "lean":
-        for events in lean.events(path, symbol, report.tally):
+    if reading.preset == "lean":
+        for events in lean.events(path, reading.symbol, report.tally):
             quotes = events.filter(pl.col("kind") == QUOTE)
-            yield pl.concat([counted(quotes, report.quotes), events.filter(pl.col("kind") != QUOTE)])
+            _note_clock(quotes, report)
+            told = pl.concat([counted(quotes, report.quotes), events.filter(pl.col("kind") != QUOTE)])
+            yield _timely(told, report)
         return
-    before = report.tally.read
-    for batch, mapping in _batches(path, preset, symbol, report, strict=strict):
-        roots = (symbol, f"{symbol}W", f"{symbol}P")
-        rows = check(batch, mapping, str(path), report.tally, strict=strict, roots=roots)
-        known = pl.max_horizontal(pl.col("ts") + bar, pl.col("recorded_at"))
-        rows = rows.with_columns(known=known)
+    before = report.tally.read + report.others
+    for batch, mapping in _batches(path, reading, report):
+        rows = reading.rows(batch, mapping, path, report.tally)
+        _note_clock(rows, report)
         quotes = rows.select(
             "date", "known", pl.lit(QUOTE, pl.Int8).alias("kind"), "strike", "call",
             pl.col("bid").alias("first"), pl.col("ask").alias("second"),
         )  # fmt: skip
-        yield counted(quotes.select(EVENTS), report.quotes)
-        told = rows.filter(pl.col("open_interest").is_not_null())
-        yield told.select(
-            "date", "known", pl.lit(INTEREST, pl.Int8).alias("kind"), "strike", "call",
-            pl.col("open_interest").alias("first"), pl.lit(None, pl.Float64).alias("second"),
-        ).select(EVENTS)  # fmt: skip
+        quotes = counted(quotes.select(EVENTS), report.quotes)
+        rows = _timely(rows, report)
+        yield quotes.filter(_in_time(quotes))
+        yield _told_interest(rows)
         priced = rows.filter(pl.col("spot").is_not_null())
         yield priced.select(
             "date", "known", pl.lit(SPOT, pl.Int8).alias("kind"), pl.lit(0.0).alias("strike"),
@@ -191,10 +269,71 @@ def _events(
         raise InputError("holds no quotes", path=str(path))
 
 
-def _batches(
-    path: pathlib.Path, preset: str, symbol: str, report: QuotesReport, *, strict: bool
-) -> Iterator[tuple[Batch, Mapping]]:
-    if preset == "databento":
+def _interest(path: pathlib.Path, reading: _Reading, report: QuotesReport) -> Iterator[pl.DataFrame]:
+    """The open interest that a file with our own names tells, batch by batch."""
+    mapping = reading.generic(path)
+    if "open_interest" not in mapping.columns:
+        raise InputError("lacks open_interest", path=str(path))
+    before = report.tally.read
+    for batch in read_batches(path, mapping, report.tally, strict=reading.strict):
+        rows = dataclasses.replace(reading, bar=0).rows(batch, mapping, path, report.tally)
+        yield _told_interest(_timely(rows, report))
+    if report.tally.read == before:
+        raise InputError("holds a header and no rows", path=str(path))
+
+
+def _told_interest(rows: pl.DataFrame) -> pl.DataFrame:
+    """What rows tell of open interest, as events."""
+    told = rows.filter(pl.col("open_interest").is_not_null())
+    return told.select(
+        "date", "known", pl.lit(INTEREST, pl.Int8).alias("kind"), "strike", "call",
+        pl.col("open_interest").alias("first"), pl.lit(None, pl.Float64).alias("second"),
+    ).select(EVENTS)  # fmt: skip
+
+
+def _in_time(rows: pl.DataFrame) -> pl.Series:
+    """Which rows were known by the close of their session."""
+    closes = {date: to_us(_session(date).close) for date in rows["date"].unique().to_list()}
+    return rows["known"] <= rows["date"].replace_strict(closes, return_dtype=pl.Int64)
+
+
+def _timely(rows: pl.DataFrame, report: QuotesReport) -> pl.DataFrame:
+    """The rows that were known by the close; the others are counted."""
+    kept = rows.filter(_in_time(rows))
+    report.quotes.after_close += len(rows) - len(kept)
+    return kept
+
+
+def _note_clock(quotes: pl.DataFrame, report: QuotesReport) -> None:
+    """Note how many quotes stand far outside of their session, as they are and if their times were UTC."""
+    for (date,), known in quotes.group_by("date"):
+        assert isinstance(date, dt.date)
+        session = _session(date)
+        offset = session.open.utcoffset()
+        assert offset is not None
+        moved = pl.col("known") + int(offset / dt.timedelta(microseconds=1))
+        far = [
+            ~each.is_between(to_us(session.open) - _MARGIN, to_us(session.close) + _MARGIN)
+            for each in (pl.col("known"), moved)
+        ]
+        new = known.select(pl.len(), as_read=far[0].sum(), as_utc=far[1].sum()).row(0)
+        old = report.clocks.get(date, (0, 0, 0))
+        report.clocks[date] = (old[0] + new[0], old[1] + new[1], old[2] + new[2])
+
+
+def _check_clock(session: Session, clock: tuple[int, int, int]) -> None:
+    """Raise where most quotes stand outside of their session, and none would if times had been meant as UTC."""
+    number, as_read, as_utc = clock
+    if 2 * as_read > number and as_utc == 0:
+        raise InputError(
+            f"{as_read} of {number} quotes of {session.date} are more than 30 minutes outside of its session, "
+            f"{session.open:%H:%M} to {session.close:%H:%M} New York, and none would be if their times were UTC: "
+            "give --zone UTC"
+        )
+
+
+def _batches(path: pathlib.Path, reading: _Reading, report: QuotesReport) -> Iterator[tuple[Batch, Mapping]]:
+    if reading.preset == "databento":
         before = 0
         for rows in opra.rows(path):
             lines = np.arange(before, before + len(rows))
@@ -202,24 +341,25 @@ def _batches(
             if len(rows):
                 yield Batch(rows, lines, 0), _DATABENTO
         return
-    mapping = _POLYGON if preset == "polygon" else generic_mapping(path)
-    for batch in read_batches(path, mapping, report.tally, strict=strict):
-        if preset != "polygon":
-            yield batch, mapping
-            continue
-        own = batch.rows["ticker"].str.contains(rf"^O:{symbol}[WP]?\d").fill_null(False)
-        report.others += int((~own).sum())
-        yield Batch(batch.rows.filter(own), batch.lines[own.to_numpy()], batch.bytes_read), mapping
+    if reading.preset == "polygon":
+        yield from _flat_file(path, reading, report)
+        return
+    mapping = reading.generic(path)
+    for batch in read_batches(path, mapping, report.tally, strict=reading.strict):
+        yield batch, mapping
 
 
-def _thin(events: pl.DataFrame, cadence: int) -> pl.DataFrame:
-    """Events of the exchange's sessions, thinned."""
-    opens: dict[object, int] = {}
-    for date in events["date"].unique().to_list():
-        session = find_session(date)
-        if session is not None:
-            opens[date] = to_us(session.open)
-    return thinned(events, cadence, opens)
+def _flat_file(path: pathlib.Path, reading: _Reading, report: QuotesReport) -> Iterator[tuple[Batch, Mapping]]:
+    """The rows of a day's file of all underlyings that are of one."""
+    there = header_of(path)
+    for column, held in _POLYGON_OTHERS.items():
+        if column in there:
+            raise InputError(f"holds {held}, no quotes: give the file of quotes_v1", path=str(path))
+    own = pl.col("ticker").str.contains(rf"^O:{re.escape(reading.symbol)}[WP]?\d").fill_null(False)
+    for batch in read_batches(path, _POLYGON, report.tally, strict=reading.strict):
+        kept = batch.rows.select(own).to_series()
+        report.others += len(kept) - int(kept.sum())
+        yield Batch(batch.rows.filter(kept), batch.lines[kept.to_numpy()], batch.bytes_read), _POLYGON
 
 
 def _prices(underlying: Prices) -> pl.DataFrame:

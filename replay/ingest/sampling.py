@@ -15,7 +15,8 @@ from replay.sessions import Session, to_us
 EVENTS: Final = ("date", "known", "kind", "strike", "call", "first", "second")
 """Columns of events: the session, when it was known (microseconds since the epoch), what it is, the contract, and of a
 quote bid and ask, of open interest the contracts, of trades their size, of the underlying (strike 0) its price and
-rank: of prices known at one instant that of the highest counts."""
+rank: of prices known at one instant that of the highest counts. Trades of size 0 at strike 0 say that the session's
+trades are told, whether or not there are any."""
 
 QUOTE, INTEREST, TRADED, SPOT = range(4)
 _CONTRACT: Final = ["strike", "call"]
@@ -27,7 +28,7 @@ class QuoteCount:
 
     events: Counter[str] = field(default_factory=Counter)
     quoted: Counter[str] = field(default_factory=Counter)
-    after_close: int = 0
+    after_close: int = 0  # rows known after the close
     no_spot: int = 0  # instants with a quote and without a price of the underlying
 
 
@@ -95,9 +96,7 @@ def sample(
     is null where no price of the underlying holds.
     """
     opens, closes = to_us(session.open), to_us(session.close)
-    late = events["known"] > closes
-    count.after_close += int((late & (events["kind"] == QUOTE)).sum())
-    events = events.filter(~late).with_columns(slot=slots(pl.col("known"), pl.lit(opens), cadence))
+    events = events.filter(pl.col("known") <= closes).with_columns(slot=slots(pl.col("known"), pl.lit(opens), cadence))
     instants = np.arange(opens, closes + 1, cadence, dtype=np.int64)
     events = events.filter(pl.col("slot") < len(instants)).sort("known", maintain_order=True)
     options = events.filter(pl.col("kind") != SPOT)
@@ -114,7 +113,6 @@ def sample(
     shown: Bools = np.asarray((~np.isnan(bid) | ~np.isnan(ask)).any(axis=1), np.bool_)
     prices = events.filter(pl.col("kind") == SPOT).sort("known", "second", maintain_order=True)
     spot = _spot(prices, instants, spot_age)
-    count.no_spot += int((shown & np.isnan(spot)).sum())
     at = np.flatnonzero((listed & shown[:, None]).ravel())
     row, column = at // shape[1], at % shape[1]
     _count_quoted(bid.ravel()[at], ask.ravel()[at], stale.ravel()[at], count)

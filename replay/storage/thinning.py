@@ -40,9 +40,6 @@ TIER: Final = "1m"
 FLOWS: Final = ("signed_flow", "call_flow", "put_flow", "gamma_flow")
 """Columns that say what happened since the previous snapshot."""
 
-METADATA_THINNED: Final = b"replay.thinned_snapshots"
-"""How many raw snapshots a session had when it was thinned; only files that were thinned have it."""
-
 _AGED_OUT: Final = "raw no longer holds all that was thinned; the thinned rows stay as they are"
 
 
@@ -157,7 +154,7 @@ def _thinned(reader: Reader, raw: Partition) -> _Thinned:
     for each in sorted(set(conventions)):
         cadence = None if step is None else max(step, MINUTE)
         entries = schema.metadata(source=_sources(footers), conventions=each or None, cadence_us=cadence)
-        entries[METADATA_THINNED] = str(len(visible)).encode()
+        entries[schema.METADATA_THINNED] = str(len(visible)).encode()
         of_id = np.array([found == each for found in conventions], np.bool_)
         files.append(encode(as_table(rows.take(of_id), raw.date), entries))
     return _Thinned(rows, files, np.unique(visible.ts // MINUTE), len(visible))
@@ -202,7 +199,7 @@ def thin_partition(store: FileStore, reader: Reader, raw: Partition, *, dry_run:
 def _not_to_be_replaced(reader: Reader, timeline: StoredTimeline, made: _Thinned) -> str:
     """Why stored rows of the thinned tier are to stay, if they are."""
     for footer in reader.footers(timeline):
-        count = (footer.schema.metadata or {}).get(METADATA_THINNED, b"")
+        count = (footer.schema.metadata or {}).get(schema.METADATA_THINNED, b"")
         if not count.isdigit():
             return "it holds rows that were not thinned from raw here; they stay as they are"
         if int(count) > made.snapshots:

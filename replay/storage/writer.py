@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from replay import schema
+from replay.contract import TIERS
 from replay.errors import ConflictingRow, LakeError, MixedConventions
 from replay.ragged import Ints
 from replay.sessions import iso_utc
@@ -81,6 +82,7 @@ class LakeWriter:
         table = _sound(partition, table)
         if not self._store.names(partition):  # a partition comes into being with its lock
             self._agree(partition, metadata)
+        self._refuse_aged_out(partition)
         with self._store.lock(partition):
             stored = self._stored(partition, table)
             known = np.array([bool(copies) for copies in stored.copies], np.bool_)
@@ -107,8 +109,10 @@ class LakeWriter:
         Returns how many rows are new, or say more than before. Raises as :meth:`add`.
         """
         table = _sound(partition, table)
+        self._refuse_aged_out(partition)
         if not self._store.names(partition):  # a partition comes into being with its lock
             self._agree(partition, metadata)
+        self._refuse_aged_out(partition)
         with self._store.lock(partition):
             stored = self._stored(partition, table)
             pairs = [(i, m) for i, copies in enumerate(stored.copies) for m in copies]
@@ -192,6 +196,18 @@ class LakeWriter:
                         "use one of them, another lake, or --allow-mixed"
                     )
         self._agreed.add(key)
+
+    def _refuse_aged_out(self, partition: Partition) -> None:
+        """Raise where raw was aged out: rows of it would hide the thinned ones that stand for all of the session."""
+        if partition.tier != TIERS[0] or self._store.files(partition):
+            return
+        thinned = Partition(TIERS[1], partition.symbol, partition.date)
+        for file in self._store.files(thinned):
+            if schema.METADATA_THINNED in (read_footer(self._store, file).schema.metadata or {}):
+                raise ConflictingRow(
+                    f"{partition.folder} was aged out, and rows in it would hide {thinned.folder}, which stands for "
+                    "it; remove that folder first if the whole session is to be ingested again, or use another lake"
+                )
 
     def _conventions(self, file: StoredFile) -> str | None:
         """The convention id of a stored file; none of a file that cannot be read, which is for the reader to say."""
