@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import csv
 import datetime as dt
+import functools
 import gzip
 import io
 import math
@@ -127,6 +128,31 @@ def test_sampling_is_the_last_known_of_each_contract(seed: int) -> None:
     assert got == by_loop(clean, cadence, max_age)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_no_sample_depends_on_what_came_later(seed: int) -> None:
+    rng = lakes.dice(100 + seed)
+    session = find_session(DAY)
+    assert session is not None
+    opens = to_us(session.open)
+    rows: list[tuple[int, int, float, bool, float | None, float | None]] = [(opens, TRADED, 0.0, False, 0.0, None)]
+    for known in sorted(opens + rng.randrange(-10 * MINUTE, 380 * MINUTE) for _ in range(120)):
+        kind, strike, call = (
+            rng.choice([QUOTE, QUOTE, TRADED, INTEREST, SPOT]),
+            rng.choice([600.0, 601.0]),
+            rng.random() < 0.5,
+        )
+        if kind == SPOT:
+            rows.append((known, kind, 0.0, False, rng.uniform(599, 602), 0.0))
+        else:
+            rows.append((known, kind, strike, call, rng.choice([None, 1.0]) if kind == QUOTE else 5.0, 1.2))
+    whole = sample(events_frame(rows), session, MINUTE, 15 * MINUTE, None, QuoteCount())
+    for _ in range(3):
+        until = opens + rng.randrange(0, 390) * MINUTE
+        past = events_frame([row for row in rows if row[0] <= until])
+        seen = sample(past, session, MINUTE, 15 * MINUTE, None, QuoteCount()).filter(pl.col("ts") <= until)
+        assert seen.equals(whole.filter(pl.col("ts") <= until))
+
+
 def test_quotes_are_counted_by_kind_and_crossed_ones_are_not_known() -> None:
     pairs: list[tuple[float | None, float | None]] = [
         (1.0, 1.1),
@@ -152,6 +178,7 @@ def price_in(text: str) -> float | None:
     return float(text) / 10_000 if text else None
 
 
+@functools.cache
 def lean_bars() -> tuple[
     dict[tuple[float, bool], list[tuple[int, Any, Any]]], dict[tuple[float, bool], float], list[tuple[int, float]]
 ]:
@@ -206,6 +233,7 @@ def magnet_of(ms: int) -> tuple[float, float]:
 def test_the_goog_minutes_come_in_whole(tmp_path: pathlib.Path) -> None:
     done = ingest(tmp_path / "lake", FILES, "--preset", "lean", symbol="GOOG")
     assert done.exit_code == 0, done.stderr
+    assert max(map(len, done.stdout.splitlines())) <= 80
     assert "2015-12-24  210 snapshots of 176 contracts, 88 strikes, 210 new" in done.stdout
     counts = [
         int(part.split()[0].replace(",", "")) for part in done.stdout.split("quotes: ")[1].splitlines()[0].split(", ")
@@ -246,6 +274,9 @@ def lean_zip(path: pathlib.Path, members: dict[str, str]) -> pathlib.Path:
 
 
 GOOD = "20151224_goog_minute_quote_american_call_7450000_20151224.csv"
+PUT = GOOD.replace("call", "put")
+INTEREST_OF = GOOD.replace("quote", "openinterest")
+BAR = "34200000" + ",10000" * 10 + "\n"
 
 
 @pytest.mark.parametrize(
@@ -254,10 +285,18 @@ GOOD = "20151224_goog_minute_quote_american_call_7450000_20151224.csv"
         ("a.zip", {}, "is a zip without files"),
         ("a.zip", {"readme.txt": "x"}, "holds readme.txt, which is no minute file of Lean's"),
         ("a.zip", {GOOD.replace("goog", "aapl"): "1"}, "which is of AAPL, not GOOG"),
-        ("a.zip", {GOOD: "34200000,1,2,3\n"}, f"a.zip, {GOOD}: has 4 fields a line, not the 11 of a quote file"),
-        ("a.zip", {GOOD: "34200000" + ",x" * 10 + "\n"}, f"a.zip, {GOOD}: cannot be read as 11 numbers a line"),
+        ("a.zip", {GOOD: "34200000,1,2,3\n"}, f"a.zip, {GOOD}, line 1: has 4 fields, not the 11 of a quote file"),
+        ("a.zip", {GOOD: "34200000" + ",x" * 10 + "\n"}, f"a.zip, {GOOD}, line 1: cannot be read as 11 numbers"),
         ("a.zip", {GOOD: "99999999999" + ",1" * 10 + "\n"}, f"a.zip, {GOOD}, line 1: starts with no milliseconds of a day"),
-        ("a.zip", {GOOD: "34200000" + ",10000" * 10 + "\n"}, "options have no price of the underlying: give --underlying, or --spot parity"),
+        ("a.zip", {GOOD: BAR + "34260000,1,2\n"}, f"a.zip, {GOOD}, line 2: has 3 fields, not the 11 of a quote file"),
+        ("a.zip", {GOOD: BAR + BAR.replace("10000", "-1")}, f"a.zip, {GOOD}, line 2: has a number below 0 or not finite"),
+        ("a.zip", {GOOD: BAR.replace("10000", "inf")}, f"a.zip, {GOOD}, line 1: has a number below 0 or not finite"),
+        ("a.zip", {GOOD: BAR.replace("10000", "nan")}, f"a.zip, {GOOD}, line 1: has a number below 0 or not finite"),
+        ("a.zip", {INTEREST_OF: "34200000,-5\n"}, f"a.zip, {INTEREST_OF}, line 1: has a number below 0 or not finite"),
+        ("a.zip", {INTEREST_OF: "34200000,\n"}, f"a.zip, {INTEREST_OF}, line 1: lacks its time or its open interest"),
+        ("a.zip", {GOOD.replace("20151224", "20151225"): BAR}, "is of 2015-12-25, a day without a session"),
+        ("a.zip", {GOOD.replace("20151224", "20151399"): BAR}, "20151399 is no date"),
+        ("a.zip", {GOOD: BAR}, "options have no price of the underlying: give --underlying, or --spot parity"),
         ("a.zip", {GOOD.replace("7450000_20151224", "7450000_20151231"): "34200000" + ",1" * 10 + "\n"},
          "none of 1 rows can be used; 1 expire on another date than their session's"),
         ("", {}, "cannot be opened: No such file or directory"),
@@ -278,6 +317,43 @@ def test_a_truncated_zip_is_refused(tmp_path: pathlib.Path) -> None:
     path.write_bytes(path.read_bytes()[:-40])
     done = ingest(tmp_path / "lake", [path], "--preset", "lean", symbol="GOOG")
     assert (done.exit_code, "is no zip that can be read" in done.stderr) == (2, True)
+
+
+def test_a_zip_with_a_password_is_refused(tmp_path: pathlib.Path) -> None:
+    path = lean_zip(tmp_path / "a.zip", {GOOD: BAR})
+    data = bytearray(path.read_bytes())
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(signature) + flags] |= 1  # as the format says that a member is encrypted
+    path.write_bytes(data)
+    done = ingest(tmp_path / "lake", [path], "--preset", "lean", symbol="GOOG")
+    assert (done.exit_code, "password" in done.stderr) == (2, True)
+
+
+def test_a_file_counts_once_however_it_is_named(tmp_path: pathlib.Path) -> None:
+    path = lean_zip(tmp_path / "a.zip", {GOOD: BAR})
+    done = ingest(tmp_path / "lake", [path, tmp_path / "." / "x" / ".." / "a.zip"], "--preset", "lean", symbol="GOOG")
+    assert (done.exit_code, "is given twice" in done.stderr) == (2, True)
+    assert not (tmp_path / "lake").exists()
+
+
+def test_told_trades_are_none_before_the_first_and_parity_fills_the_spot(tmp_path: pathlib.Path) -> None:
+    quotes = {
+        name: "".join(f"{34200000 + 60000 * i}" + f",{price}" * 10 + "\n" for i in range(3))
+        for name, price in ((GOOD, 60000), (PUT, 10000))  # 745 + 6 - 1
+    }
+    trades = {GOOD.replace("quote", "trade").replace("_20151224.csv", "_20151231.csv"): "34200000,1,1,1,1,9\n"}
+    for name, members in (("told", quotes | trades), ("untold", quotes)):
+        done = ingest(
+            tmp_path / name, [lean_zip(tmp_path / f"{name}.zip", members)], "--preset", "lean", "--max-quote-age", "1m",
+            symbol="GOOG",
+        )  # fmt: skip
+        assert "8 options whose spot is implied by put-call parity" in done.stdout
+        assert "left out" not in done.stdout.replace("1 rows that expire on another date, left out", "")
+        with replay.open_lake(tmp_path / name) as lake:
+            frame = lake.snapshots("GOOG", GOOG_DAY)
+        assert frame["spot"].to_list() == [750.0] * 4
+        told = None if frame["call_volume"][0] is None else [row.to_list() for row in frame["call_volume"]]
+        assert told == ([[0.0]] * 4 if name == "told" else None)
 
 
 # --- Polygon, Databento, generic
@@ -313,7 +389,96 @@ def test_polygons_flat_files_are_ticks_of_all_underlyings(tmp_path: pathlib.Path
     wrong = tmp_path / "aggs.csv.gz"
     wrong.write_bytes(gzip.compress(b"ticker,volume,open,close,high,low,window_start,transactions\n"))
     refused = ingest(tmp_path / "wrong", [wrong], "--preset", "polygon")
-    assert "lacks column sip_timestamp, bid_price, ask_price of the map polygon" in refused.stderr
+    assert "holds bars (minute_aggs or day_aggs), no quotes: give the file of quotes_v1" in refused.stderr
+
+
+def polygon_ticks(path: pathlib.Path, ticks: list[tuple[int, float, float]]) -> pathlib.Path:
+    """Ticks (nanoseconds since 10:00 New York, bid, ask) of a call and a put at 740."""
+    base = 1784901600 * 10**9
+    lines = [
+        f"O:SPY260724{side}00740000,302,{ask},7,303,{bid},5,1,{base + ns}" for ns, bid, ask in ticks for side in "CP"
+    ]
+    path.write_text("\n".join([POLYGON, *lines]) + "\n")
+    return path
+
+
+def clock_of(frame: pl.DataFrame) -> list[dt.time]:
+    return [ts.astimezone(replay.sessions.NEW_YORK).time() for ts in frame["ts"]]
+
+
+def test_a_tick_is_not_known_a_nanosecond_early(tmp_path: pathlib.Path) -> None:
+    second = 10**9
+    path = polygon_ticks(tmp_path / "t.csv", [(30 * second, 1.0, 1.1), (60 * second + 1, 1.05, 1.15)])
+    done = ingest(tmp_path / "lake", [path], "--preset", "polygon", "--cadence", "30s", "--max-quote-age", "1m")
+    assert done.exit_code == 0, done.stderr
+    with replay.open_lake(tmp_path / "lake") as lake:
+        frame = lake.snapshots("SPY", DAY)
+    assert clock_of(frame) == [dt.time(10, 0, 30), dt.time(10, 1), dt.time(10, 1, 30), dt.time(10, 2)]
+    assert frame["call_bid"].to_list() == [[1.0], [1.0], [1.05], [1.05]]
+
+
+def test_many_ticks_are_thinned_without_a_difference_and_all_counted(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second, rng = 10**9, lakes.dice(3)
+    ticks = sorted((rng.randrange(0, 7 * 3600 * second), round(rng.uniform(0.5, 1.5), 2), 1.6) for _ in range(600))
+    path = polygon_ticks(tmp_path / "t.csv", ticks)
+    late = 2 * sum(ns > 6 * 3600 * second for ns, _, _ in ticks)
+    assert late > 2 * 60  # several an instant: more than a sample keeps
+    frames = []
+    for rows in (1_000_000, 100):
+        monkeypatch.setattr("replay.ingest.quotes._HELD_ROWS", rows)
+        monkeypatch.setattr("replay.ingest.rows.BLOCK_BYTES", 4096)
+        done = ingest(tmp_path / str(rows), [path], "--preset", "polygon", "--cadence", "5m")
+        assert f"{late:,} rows known after the close, left out" in done.stdout
+        assert "quotes: 1,200 two-sided" in done.stdout
+        with replay.open_lake(tmp_path / str(rows)) as lake:
+            frames.append(lake.snapshots("SPY", DAY))
+    assert frames[0].equals(frames[1])
+    for ts, bid in zip(frames[1]["ts"], frames[1]["call_bid"], strict=True):
+        at = (int(ts.timestamp()) - 1784901600) * second
+        assert bid.to_list() == [next(b for ns, b, _ in reversed(ticks) if ns <= at)]
+
+
+def test_without_open_interest_it_says_so_and_a_file_gives_it(tmp_path: pathlib.Path) -> None:
+    path = polygon_ticks(tmp_path / "t.csv", [(0, 1.0, 1.1)])
+    done = ingest(tmp_path / "none", [path], "--preset", "polygon")
+    assert "32 without open interest: no exposures; --open-interest gives it" in done.stdout
+    told = tmp_path / "oi.csv"
+    told.write_text(
+        "ts,contract,open_interest\n2026-07-24T06:30,SPY260724C00740000,700\n2026-07-24T06:30,SPY260724P00740000,500\n"
+    )
+    done = ingest(tmp_path / "lake", [path], "--preset", "polygon", "--open-interest", str(told))
+    assert "without open interest" not in done.stdout, done.stderr
+    with replay.open_lake(tmp_path / "lake") as lake:
+        row = lake.snapshots("SPY", DAY).row(0, named=True)
+    assert (row["call_oi"], row["put_oi"]) == ([700.0], [500.0])
+    option = {"spot": 740.0, "strike": 740.0, "bid": 1.0, "ask": 1.1, "iv": 0}
+    expected = chains.strike_exposures(
+        option | {"open_interest": 700}, option | {"open_interest": 500}, 360 / (365 * 24 * 60)
+    )
+    for name, value in expected.items():
+        assert row[name][0] == pytest.approx(value, rel=1e-7), name
+    told.write_text("ts,contract\n2026-07-24T06:30,SPY260724C00740000\n")
+    refused = ingest(tmp_path / "wrong", [path], "--preset", "polygon", "--open-interest", str(told))
+    assert (refused.exit_code, "oi.csv: lacks open_interest" in refused.stderr) == (2, True)
+
+
+def test_times_that_are_utc_are_not_taken_for_new_york(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "utc.csv"
+    rows = [
+        f"2026-07-24T{14 + minute // 60}:{minute % 60:02}:00,SPY260724{side}00740000,1.0,1.1,740"
+        for minute in range(0, 360, 10)
+        for side in "CP"
+    ]
+    path.write_text("\n".join(["ts,contract,bid,ask,spot", *rows]) + "\n")
+    refused = ingest(tmp_path / "lake", [path], "--preset", "generic")
+    assert (refused.exit_code, "give --zone UTC" in refused.stderr) == (2, True)
+    assert not (tmp_path / "lake").exists()
+    assert ingest(tmp_path / "lake", [path], "--preset", "generic", "--zone", "UTC").exit_code == 0
+    with replay.open_lake(tmp_path / "lake") as lake:
+        clocks = clock_of(lake.snapshots("SPY", DAY))
+    assert (clocks[0], clocks[-1]) == (dt.time(10), dt.time(15, 55))  # the last price, of 15:50, holds for 5 minutes
 
 
 def dbn_file(path: pathlib.Path, *, named: bool = True) -> pathlib.Path:
@@ -401,6 +566,12 @@ def test_bars_of_our_own_names_are_known_at_their_end(tmp_path: pathlib.Path) ->
         ]
         assert frame["call_oi"].to_list() == [[7.0], [7.0]]
         assert np.isfinite(lake.heatmap("SPY", "2026-07-24T10:01").values).all()
-    for wrong, said in ((["--cadence", "0s"], "is to be a second or more"), (["--preset", "mine"], "no preset 'mine'")):
+    for wrong, said in (
+        (["--cadence", "0s"], "is to be a second or more"),
+        (["--cadence", "45s"], "a part of a minute or whole minutes"),
+        (["--preset", "mine"], "no preset 'mine'"),
+        (["--preset", "polygon", "--bar", "1m"], "--bar is for --preset generic"),
+        (["--zone", "Mars"], "no IANA time zone"),
+    ):
         refused = ingest(tmp_path / "wrong", [path], "--preset", "generic", *wrong)
         assert (refused.exit_code, said in refused.stderr) == (2, True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -236,14 +236,15 @@ def check(
         rows = rows.with_columns(recorded_at=pl.col("ts"))
     if "spot" not in rows.columns:
         rows = rows.with_columns(spot=pl.lit(None, pl.Float64))
+    dated = ["date"] if "date" in rows.columns else []
     for name in ("ts", "recorded_at"):
-        rows = rows.with_columns(**instant(rows, name, mapping))
+        rows = _told_once(rows, [name, *dated], lambda some, name=name: instant(some, name, mapping))  # type: ignore[misc]
+    rows = _told_once(rows, ["expiration"], lambda some: {"expires": date_of(some, "expiration")})
     if "recorded_at" not in mapping.columns:
         rows = rows.with_columns(recorded_at_us=pl.col("recorded_at_us") + mapping.delay_us)
     rows = rows.with_columns(
         session_date=pl.col("ts_us").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
         .dt.convert_time_zone("America/New_York").dt.date(),
-        expires=date_of(rows, "expiration"),
         call=pl.when(text_of("right").is_in(mapping.call)).then(True)
         .when(text_of("right").is_in(mapping.put)).then(False),
         **{
@@ -279,6 +280,16 @@ def check(
             for name in SIDES
         ),
     )
+
+
+def _told_once(
+    rows: pl.DataFrame, names: list[str], tell: Callable[[pl.DataFrame], dict[str, pl.Expr]]
+) -> pl.DataFrame:
+    """The rows with what is told of the values of some columns, each read once: a chain repeats its times often."""
+    if any(rows.schema[name] != pl.String for name in names):
+        return rows.with_columns(**tell(rows))
+    values = rows.select(names).unique()
+    return rows.join(values.with_columns(**tell(values)), on=names, how="left", nulls_equal=True, maintain_order="left")
 
 
 def with_contracts(rows: pl.DataFrame) -> pl.DataFrame:
