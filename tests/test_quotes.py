@@ -27,7 +27,7 @@ from replay.sessions import MINUTE, SECOND, find_session, to_us
 from tests import chains, lakes
 
 REAL = pathlib.Path(__file__).parents[2] / "shared" / "data" / "goog-0dte-minute"
-FILES = [path for path in sorted(REAL.glob("*.zip")) if path.name != "equity_20151224_trade.zip"]
+FILES = sorted(REAL.glob("*.zip"))
 GOOG_DAY = dt.date(2015, 12, 24)
 DAY = dt.date(2026, 7, 24)
 real = pytest.mark.skipif(not REAL.exists(), reason="the real data is not there")
@@ -182,7 +182,7 @@ def price_in(text: str) -> float | None:
 def lean_bars() -> tuple[
     dict[tuple[float, bool], list[tuple[int, Any, Any]]], dict[tuple[float, bool], float], list[tuple[int, float]]
 ]:
-    """The real zips read by csv alone: quotes by contract, open interest, and the underlying's mids; known at a bar's end."""
+    """The real zips read by csv alone: quotes by contract, open interest, and the underlying's prices; known at a bar's end."""
     quotes: dict[tuple[float, bool], list[tuple[int, Any, Any]]] = {}
     interest = {}
     for kind in ("quote", "openinterest"):
@@ -197,18 +197,21 @@ def lean_bars() -> tuple[
                     interest[contract] = float(lines[-1][1])
                 else:
                     quotes[contract] = [(int(line[0]) + 60_000, price_in(line[4]), price_in(line[9])) for line in lines]
-    with zipfile.ZipFile(REAL / "equity_20151224_quote.zip") as zipped:
-        lines = list(csv.reader(io.StringIO(zipped.read(zipped.namelist()[0]).decode())))
-    mids = [
-        (int(line[0]) + 60_000, (float(line[4]) + float(line[9])) / 20_000) for line in lines if line[4] and line[9]
-    ]
-    return quotes, interest, mids
+    spots: dict[int, float] = {}
+    for kind in ("trade", "quote"):  # the quote's mid where both have a bar of a minute
+        with zipfile.ZipFile(REAL / f"equity_20151224_{kind}.zip") as zipped:
+            for line in csv.reader(io.StringIO(zipped.read(zipped.namelist()[0]).decode())):
+                if kind == "trade":
+                    spots[int(line[0]) + 60_000] = float(line[4]) / 10_000
+                elif line[4] and line[9]:
+                    spots[int(line[0]) + 60_000] = (float(line[4]) + float(line[9])) / 20_000
+    return quotes, interest, sorted(spots.items())
 
 
 def magnet_of(ms: int) -> tuple[float, float]:
     """Strike and gex of the largest |gex| by scalar arithmetic, at milliseconds since midnight."""
-    quotes, interest, mids = lean_bars()
-    spot = mids[bisect.bisect_right([m for m, _ in mids], ms) - 1][1]
+    quotes, interest, spots = lean_bars()
+    spot = spots[bisect.bisect_right([known for known, _ in spots], ms) - 1][1]
     years = max(46_800_000 - ms, 60_000) / 60_000 / (365 * 24 * 60)
     gex: dict[float, float] = {}
     for (strike, call), bars in quotes.items():
@@ -546,6 +549,28 @@ def test_databentos_quotes_through_their_own_decoder(tmp_path: pathlib.Path) -> 
     assert "is no DBN that can be read" in ingest(tmp_path / "text", [text], "--preset", "databento").stderr
     bare = dbn_file(tmp_path / "bare.dbn", named=False)
     assert "names no contracts" in ingest(tmp_path / "bare", [bare], "--preset", "databento").stderr
+
+
+def test_definitions_may_stand_in_a_file_of_their_own(tmp_path: pathlib.Path) -> None:
+    dbn = pytest.importorskip("databento_dbn")
+    quotes = dbn_file(tmp_path / "a.cbbo-1m.dbn", named=False)
+    symbols = {101: "SPY   260724C00740000", 102: "SPY   260724P00740000"}
+    start, midnight = 1784901600 * 10**9, DAY + dt.timedelta(days=1)
+    mappings = [
+        SimpleNamespace(
+            raw_symbol=str(number), intervals=[SimpleNamespace(start_date=DAY, end_date=midnight, symbol=symbol)]
+        )
+        for number, symbol in symbols.items()
+    ]
+    metadata = dbn.Metadata(
+        dataset="OPRA.PILLAR", start=start, stype_in=dbn.SType.INSTRUMENT_ID, stype_out=dbn.SType.RAW_SYMBOL,
+        schema=dbn.Schema.DEFINITION, symbols=["ALL_SYMBOLS"], partial=[], not_found=[], mappings=mappings,
+    )  # fmt: skip
+    definitions = tmp_path / "z.definition.dbn"  # after the quotes by name, read before them
+    definitions.write_bytes(metadata.encode())
+    done = ingest(tmp_path / "lake", [quotes, definitions], "--preset", "databento", "--max-quote-age", "1m")
+    assert "2 two-sided, 2 one-sided" in done.stdout, done.stderr
+    assert "2 contracts, 1 strikes" in done.stdout
 
 
 def test_bars_of_our_own_names_are_known_at_their_end(tmp_path: pathlib.Path) -> None:

@@ -82,8 +82,8 @@ def quotes(
 
     \b
     Example:
-      replay ingest quotes 20151224_*_american.zip equity_20151224_quote.zip --symbol GOOG --lake lake --preset lean
-      replay ingest quotes opra.cbbo-1m.dbn.zst --symbol SPY --lake lake --preset databento --cadence 30s
+      replay ingest quotes *20151224*.zip --symbol GOOG --lake lake --preset lean
+      replay ingest quotes a.dbn.zst --symbol SPY --lake lake --preset databento
     """
     from replay.ingest.mapping import check_zone
     from replay.ingest.quotes import ingest_quotes

@@ -101,22 +101,23 @@ def _bars(data: bytes, kind: str, where: str) -> pl.DataFrame:
         raise InputError(f"cannot be read as CSV: {str(error).splitlines()[0]}", path=where) from error
     if bars.width != width or data.count(b",") != (width - 1) * len(bars):
         fields = [line.count(b",") + 1 for line in data.splitlines()]
-        first = next(i for i, number in enumerate(fields) if number != width)
-        raise InputError(f"has {fields[first]} fields, not the {width} of a {kind} file", path=where, line=first + 1)
+        at = next((i for i, number in enumerate(fields) if number != width), 0)
+        raise InputError(f"has {fields[at]} fields, not the {width} of a {kind} file", path=where, line=at + 1)
     names = {name: f"c{i}" for i, name in enumerate(bars.columns)}
     read = bars.rename(names).with_columns(pl.all().cast(pl.Float64, strict=False).name.suffix("n"))
     number = [pl.col(f"{name}n") for name in names.values()]
     unread = pl.any_horizontal(pl.col(name).is_not_null() & pl.col(f"{name}n").is_null() for name in names.values())
     needed = [number[0]] if kind == "quote" else [number[0], number[-1]]
-    for fault, said in (
-        (unread, f"cannot be read as {width} numbers"),
-        (pl.any_horizontal((each < 0) | ~each.is_finite() for each in number), "has a number below 0 or not finite"),
-        (pl.any_horizontal(each.is_null() for each in needed), f"lacks its time or its {_LAST[kind]}"),
-        (number[0] > _DAY_MS, "starts with no milliseconds of a day"),
-    ):
-        wrong = read.select(fault.fill_null(False).arg_true()).to_series()
-        if len(wrong):
-            raise InputError(said, path=where, line=int(wrong[0]) + 1)
+    faults = {
+        f"cannot be read as {width} numbers": unread,
+        "has a number below 0 or not finite": pl.any_horizontal((each < 0) | ~each.is_finite() for each in number),
+        f"lacks its time or its {_LAST[kind]}": pl.any_horizontal(each.is_null() for each in needed),
+        "starts with no milliseconds of a day": number[0] > _DAY_MS,
+    }
+    first = read.select(fault.fill_null(False).arg_true().first().alias(said) for said, fault in faults.items())
+    for said, row in first.row(0, named=True).items():
+        if row is not None:
+            raise InputError(said, path=where, line=row + 1)
     return read.select(each.name.map(lambda name: name.removesuffix("n")) for each in number)
 
 

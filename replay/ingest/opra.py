@@ -12,6 +12,7 @@ import polars as pl
 from replay.errors import InputError, MissingExtra
 
 _CHUNK: Final = 4 * 2**20
+_HEAD: Final = 64 * 2**10
 _OCC: Final = re.compile(r"([A-Z]{1,6}[0-9]?) *(\d{6})([CP])(\d{8})")
 _QUOTES: Final = ("CBBOMsg", "CMBP1Msg", "BBOMsg", "MBP1Msg")
 _FAR: Final = 2**63 - 1
@@ -20,8 +21,14 @@ ROWS: Final = {"contract": pl.String, "ts": pl.Int64, "bid": pl.Float64, "ask": 
 """Columns of the rows: the OCC symbol, when the quote was received (nanoseconds since the epoch), USD."""
 
 
-def rows(path: pathlib.Path) -> Iterator[pl.DataFrame]:
+Names = dict[int, list[tuple[int, int, str]]]
+"""Which OCC symbol an instrument id had from when until when, nanoseconds since the epoch, the end exclusive."""
+
+
+def rows(path: pathlib.Path, names: Names | None = None) -> Iterator[pl.DataFrame]:
     """The best bids and offers of a file, chunk by chunk, with the contracts that its metadata or definitions name.
+
+    ``names`` holds what other files named, and is given what this one names.
 
     A quote is known when it was received (``ts_recv``), a sampled one at its interval's end. Undefined prices are null.
 
@@ -32,17 +39,11 @@ def rows(path: pathlib.Path) -> Iterator[pl.DataFrame]:
     MissingExtra
         Without the decoder.
     """
-    try:
-        import databento_dbn as dbn
-    except ImportError as error:
-        raise MissingExtra("reading DBN", "databento") from error
+    dbn = _library()
     kinds = tuple(getattr(dbn, name) for name in _QUOTES)
-    named: dict[int, list[tuple[int, int, str]]] = {}
+    named: Names = {} if names is None else names
     with _opened(path) as file:
-        magic = file.read(4)
-        file.seek(0)
-        compression: Any = dbn.Compression.ZSTD if magic == b"\x28\xb5\x2f\xfd" else dbn.Compression.NONE
-        decoder = dbn.DBNDecoder(compression=compression)
+        decoder = _decoder(file, dbn)
         while chunk := file.read(_CHUNK):
             try:
                 decoder.write(chunk)
@@ -56,6 +57,37 @@ def rows(path: pathlib.Path) -> Iterator[pl.DataFrame]:
         raise InputError("names no contracts: give a file with symbol mappings", path=str(path))
 
 
+def is_definition(path: pathlib.Path) -> bool:
+    """Whether a file is of the schema ``definition``: it names contracts. Raises as :func:`rows` does."""
+    dbn = _library()
+    with _opened(path) as file:
+        decoder = _decoder(file, dbn)
+        while chunk := file.read(_HEAD):
+            try:
+                decoder.write(chunk)
+                records = decoder.decode()
+            except (dbn.DBNError, ValueError, RuntimeError) as error:
+                raise InputError(f"is no DBN that can be read: {error}", path=str(path)) from error
+            if records:
+                return isinstance(records[0], dbn.Metadata) and bool(records[0].schema == dbn.Schema.DEFINITION)
+    return False
+
+
+def _library() -> Any:
+    try:
+        import databento_dbn
+    except ImportError as error:
+        raise MissingExtra("reading DBN", "databento") from error
+    return databento_dbn
+
+
+def _decoder(file: Any, dbn: Any) -> Any:
+    """A decoder for a file that stands at its start, as it does afterwards."""
+    magic = file.read(4)
+    file.seek(0)
+    return dbn.DBNDecoder(compression=dbn.Compression.ZSTD if magic == b"\x28\xb5\x2f\xfd" else dbn.Compression.NONE)
+
+
 def _opened(path: pathlib.Path) -> Any:
     try:
         return path.open("rb")
@@ -66,7 +98,7 @@ def _opened(path: pathlib.Path) -> Any:
 def _quotes(
     records: list[Any],
     kinds: Any,
-    named: dict[int, list[tuple[int, int, str]]],
+    named: Names,
     path: pathlib.Path,
     dbn: Any,
 ) -> pl.DataFrame:
@@ -95,23 +127,24 @@ def _quotes(
     return pl.DataFrame(found, schema=ROWS)
 
 
-def _note_mappings(metadata: Any, named: dict[int, list[tuple[int, int, str]]]) -> None:
+def _note_mappings(metadata: Any, named: Names) -> None:
     """Which symbol an instrument id had when, as the metadata say; dates are UTC, the end is exclusive."""
     day = 86_400_000_000_000
     for symbol, intervals in metadata.mappings.items():
         for each in intervals:
-            if str(each["symbol"]).isdigit():
-                start, end = (each[name].toordinal() - _EPOCH for name in ("start_date", "end_date"))
-                _note(named, int(each["symbol"]), start * day, end * day, symbol)
+            start, end = ((each[name].toordinal() - _EPOCH) * day for name in ("start_date", "end_date"))
+            for number, name in ((str(each["symbol"]), symbol), (symbol, str(each["symbol"]))):  # either way round
+                if number.isdigit():
+                    _note(named, int(number), start, end, name)
 
 
 _EPOCH: Final = 719_163  # 1970-01-01 as an ordinal
 
 
-def _note(named: dict[int, list[tuple[int, int, str]]], instrument: int, start: int, end: int, symbol: str) -> None:
+def _note(named: Names, instrument: int, start: int, end: int, symbol: str) -> None:
     if _OCC.fullmatch(symbol.strip()):
         named.setdefault(instrument, []).append((start, end, symbol.strip()))
 
 
-def _name(named: dict[int, list[tuple[int, int, str]]], instrument: int, at: int) -> str | None:
+def _name(named: Names, instrument: int, at: int) -> str | None:
     return next((symbol for start, end, symbol in named.get(instrument, ()) if start <= at < end), None)

@@ -35,11 +35,10 @@ CADENCE: Final = MINUTE
 MAX_AGE: Final = 15 * MINUTE
 """How long a quote holds, unless said otherwise: sparse contracts are quoted anew every few minutes at best."""
 
-_POLYGON_COLUMNS: Final = {
-    "ts": "sip_timestamp", "recorded_at": "sip_timestamp", "contract": "ticker", "bid": "bid_price", "ask": "ask_price",
-}  # fmt: skip
-_POLYGON: Final = Mapping("polygon", _POLYGON_COLUMNS, "UTC", "ns")
-_DATABENTO: Final = Mapping("databento", {name: name for name in opra.ROWS} | {"recorded_at": "ts"}, "UTC", "ns")
+_POLYGON: Final = Mapping(
+    "polygon", {"ts": "sip_timestamp", "contract": "ticker", "bid": "bid_price", "ask": "ask_price"}, "UTC", "ns"
+)
+_DATABENTO: Final = Mapping("databento", {name: name for name in opra.ROWS}, "UTC", "ns")
 _POLYGON_OTHERS: Final = {"window_start": "bars (minute_aggs or day_aggs)", "price": "trades"}
 """Columns that tell Polygon's other files, and what those hold."""
 _HELD_ROWS: Final = 1_000_000
@@ -125,6 +124,8 @@ def ingest_quotes(
     reading = _Reading(name, preset, bar, zone, strict)
     with SessionBuckets() as buckets:
         held = _Held(buckets, cadence)
+        if preset == "databento":
+            files = sorted(files, key=lambda file: not opra.is_definition(pathlib.Path(file)))
         for file in files:
             for events in _events(pathlib.Path(file), reading, report):
                 held.add(events)
@@ -188,6 +189,7 @@ class _Reading:
     bar: int
     zone: str | None
     strict: bool
+    names: opra.Names = field(default_factory=dict)
 
     def rows(self, batch: Batch, mapping: Mapping, path: pathlib.Path, tally: Tally) -> pl.DataFrame:
         """A batch's usable rows with ``known``: when, microseconds since the epoch."""
@@ -196,10 +198,9 @@ class _Reading:
         return rows.with_columns(known=pl.max_horizontal(pl.col("ts") + self.bar, pl.col("recorded_at")))
 
     def generic(self, path: pathlib.Path) -> Mapping:
-        """The map of a file with our own names. What is finer than a microsecond is known at the next."""
+        """The map of a file with our own names."""
         mapping = generic_mapping(path)
-        columns = mapping.columns if "date" in mapping.columns else {"recorded_at": "ts"} | mapping.columns
-        return dataclasses.replace(mapping, columns=columns, zone=self.zone or mapping.zone)
+        return dataclasses.replace(mapping, zone=self.zone or mapping.zone)
 
 
 class _Held:
@@ -242,7 +243,9 @@ def _session(date: dt.date) -> Session:
 def _events(path: pathlib.Path, reading: _Reading, report: QuotesReport) -> Iterator[pl.DataFrame]:
     """A file's events, batch by batch."""
     if reading.preset == "lean":
-        for events in lean.events(path, reading.symbol, report.tally):
+        parts = [*lean.events(path, reading.symbol, report.tally)]  # of one day
+        if parts:
+            events = pl.concat(parts)
             quotes = events.filter(pl.col("kind") == QUOTE)
             _note_clock(quotes, report)
             told = pl.concat([counted(quotes, report.quotes), events.filter(pl.col("kind") != QUOTE)])
@@ -265,7 +268,8 @@ def _events(path: pathlib.Path, reading: _Reading, report: QuotesReport) -> Iter
             "date", "known", pl.lit(SPOT, pl.Int8).alias("kind"), pl.lit(0.0).alias("strike"),
             pl.lit(False).alias("call"), pl.col("spot").alias("first"), pl.lit(0.0).alias("second"),
         ).select(EVENTS)  # fmt: skip
-    if report.tally.read + report.others == before:
+    defines = reading.preset == "databento" and opra.is_definition(path)
+    if report.tally.read + report.others == before and not defines:
         raise InputError("holds no quotes", path=str(path))
 
 
@@ -335,7 +339,7 @@ def _check_clock(session: Session, clock: tuple[int, int, int]) -> None:
 def _batches(path: pathlib.Path, reading: _Reading, report: QuotesReport) -> Iterator[tuple[Batch, Mapping]]:
     if reading.preset == "databento":
         before = 0
-        for rows in opra.rows(path):
+        for rows in opra.rows(path, reading.names):
             lines = np.arange(before, before + len(rows))
             before += len(rows)
             if len(rows):
