@@ -13,13 +13,17 @@ if TYPE_CHECKING:
     from replay.ingest.trades import TradesReport
 
 _PLACES = (
-    "at or above the ask",
-    "between mid and ask",
-    "at the mid",
-    "between bid and mid",
-    "at or below the bid",
-    "no usable quote",
+    ("at or above the ask", (0, 1)),
+    ("between mid and ask", (2,)),
+    ("at the mid", (3,)),
+    ("between bid and mid", (4,)),
+    ("at or below the bid", (5, 6)),
+    ("at a locked quote", (7,)),
+    ("by a crossed quote", (8,)),
+    ("without a quote", (9,)),
 )
+"""What the numbers of a Place are called; the last three are shown where there are any."""
+_ALWAYS = 5
 
 
 @click.command()
@@ -43,8 +47,11 @@ _PLACES = (
     type=click.Choice(["chain", "seen"]),
     default="chain",
     show_default=True,
-    help="chain: a contract without a print had none; seen: of it nothing is known.",
+    help="chain: FILES hold every print of the chain, from the open to their last; seen: of a contract nothing is "
+    "known before its first print.",
 )
+@click.option("--zone", metavar="ZONE", help="Of times without an offset.  [default: the map's, or New York]")
+@click.option("--delay", metavar="TIME", help="How much later than ts a print was known, where no column says it.")
 @click.option("--classify-only", is_flag=True, help="Only classify the prints, of whatever expiration; needs no lake.")
 @click.option("--strict", is_flag=True, help="Refuse a file with a row that cannot be used.")
 def trades(
@@ -55,21 +62,25 @@ def trades(
     map_path: pathlib.Path | None,
     rule: str,
     coverage: str,
+    zone: str | None,
+    delay: str | None,
     classify_only: bool,
     strict: bool,
 ) -> None:
     """Sign the prints of FILES and add them as flow to the snapshots that a lake holds: CSV, CSV.gz or Parquet.
 
     A print counts in the first snapshot that is not before the print became known. Prints at a strike that a snapshot
-    does not list, after the last snapshot, and of other expirations are counted and left out.
+    does not list, after the last snapshot, of other expirations, and records that cancel one are counted and left out.
+    Give all files of a session at once. Late reports are flow, but no price for the tick test.
 
     \b
     Example:
       replay ingest trades trade_quote.parquet --symbol SPY --lake lake --preset thetadata
       replay ingest trades trade_quote.parquet --symbol SPY --preset thetadata --classify-only
     """
-    from replay.ingest.mapping import read_mapping
+    from replay.ingest.mapping import check_zone, read_mapping
     from replay.ingest.trades import PRESETS, ingest_trades
+    from replay.sessions import parse_duration
 
     if (preset is None) == (map_path is None):
         raise click.UsageError(f"give --columns MAP.toml or --preset ({', '.join(PRESETS)})")
@@ -77,40 +88,62 @@ def trades(
         raise click.UsageError("give --lake DIR, or --classify-only")
     mapping = preset if preset is not None else read_mapping(map_path or "")
     report = ingest_trades(
-        files, None if classify_only else lake_path, symbol, mapping, rule=rule, coverage=coverage, strict=strict
-    )
-    click.echo(_summary(report, rule, classify_only=classify_only), nl=False)
+        files, None if classify_only else lake_path, symbol, mapping, rule=rule, coverage=coverage,
+        delay_us=None if delay is None else parse_duration(delay, "delay"),
+        zone=None if zone is None else check_zone(zone), strict=strict,
+    )  # fmt: skip
+    click.echo(_summary(report, rule), nl=False)
 
 
-def _summary(report: TradesReport, rule: str, *, classify_only: bool) -> str:
+def _summary(report: TradesReport, rule: str) -> str:
     """What an ingest did, in at most 80 columns where names allow."""
     from replay.tables import text_table
 
-    tally = report.tally
+    tally, apart = report.tally, report.count
     lines = [f"{report.symbol}: {tally.read:,} prints of {report.files:,} file{'' if report.files == 1 else 's'}"]
-    rows = [(text, f"{report.places[i]:,}", f"{report.contracts[i]:,}") for i, text in enumerate(_PLACES)]
-    lines.append(
-        text_table(("price in the quote before it", "prints", "contracts"), rows, [False, True, True]).rstrip("\n")
-    )
-    lines.append(
-        f"by the rule {rule}: {report.signs[1]:,} bought, {report.signs[-1]:,} sold, {report.signs[0]:,} not told"
-    )
-    notes = [
-        (tally.other_expirations.rows, "expire on another date, left out"),
-        (report.late_quotes, "with a quote of after the trade, which is not used"),
+    rows = []
+    for i, (text, numbers) in enumerate(_PLACES):
+        sides = [sum(report.prints[each, sign] for each in numbers) for sign in (1, -1, 0)]
+        contracts = sum(report.contracts[each, sign] for each in numbers for sign in (1, -1, 0))
+        total = sum(sides)
+        if i < _ALWAYS or total:
+            rows.append((text, *(f"{number:,}" for number in (total, contracts, *sides))))
+    header = ("price in the quote before it", "prints", "contracts", "bought", "sold", "not told")
+    lines.append(text_table(header, rows, [False, *[True] * 5]).rstrip("\n"))
+    bought, sold, untold = (sum(n for (_, side), n in report.prints.items() if side == sign) for sign in (1, -1, 0))
+    lines.append(f"by the rule {rule}: {bought:,} bought, {sold:,} sold, {untold:,} not told")
+    counted = [
+        (tally.other_expirations, "expire on another date, left out"),
+        (apart.cancelled, "cancel another print, left out; the other stays"),
+        (apart.repeated, "repeat another print, left out"),
+        (apart.late_quotes, "with a quote of after the trade, which is not used"),
+        (report.after_last, "became known after the last snapshot, left out"),
+        (report.unlisted, "at strikes that their snapshot does not list, left out"),
     ]
-    if not classify_only:
-        unlisted = report.unlisted
-        where = f"first: {unlisted.example}, {unlisted.path}, line {unlisted.line}"
-        notes += [
-            (report.late, "became known after they were traded"),
-            (report.after_last, "became known after the last snapshot, left out"),
-            (unlisted.rows, f"at strikes that their snapshot does not list, left out ({where})"),
-        ]
+    for count, text in counted:
+        if count.rows:
+            strike = f"{count.example}, " if count.example else ""
+            lines.append(f"  {count.rows:,} {text} (first: {strike}{count.path}, line {count.line})")
+    notes = [
+        (report.disorderly, "reported late or out of order: no price for the tick test"),
+        (report.legs, "legs of trades in several options, signed by their own quote"),
+        (report.late, "became known after they were traded"),
+        (report.unnamed, "stored rows name no conventions that are known: valued by replay-1"),
+    ]
     lines += [f"  {number:,} {text}" for number, text in notes if number]
     for reason, rejected in tally.rejected.items():
         where = f"first: {rejected.path}, line {rejected.line}"
         lines.append(f"  {rejected.rows:,} rejected: each {reason}{rejected.example} ({where})")
-    for date, (held, new) in report.sessions.items():
-        lines.append(f"  {date}  flow in {held:,} stored rows, {f'{new:,}' if new else 'none'} new")
+    for date, flow in report.sessions.items():
+        new = f"{flow.new:,}" if flow.new else "none"
+        lines.append(
+            f"  {date}  flow in {flow.rows:,} stored rows, {new} new; the last print is of {_clock(flow.until)}"
+        )
     return "\n".join(lines) + "\n"
+
+
+def _clock(us: int) -> str:
+    """The wall clock of New York."""
+    from replay.sessions import NEW_YORK, from_us
+
+    return from_us(us).astimezone(NEW_YORK).strftime("%H:%M:%S")

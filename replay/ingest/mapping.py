@@ -7,7 +7,7 @@ recorded_at = "fetched"   # when it became known; without it, known at once, or 
 expiration = "expiry"     # required, as are right and strike; or instead of the three
 contract = "osi"          # the OCC symbol, SPY260724C00740000
 spot = "underlying"       # optional: else from another file, or by put-call parity
-price = "px"              # of trades; and size, and quote_ts: when the quote beside it stood
+price = "px"              # of trades; and size, quote_ts (when the quote beside it stood), sequence and condition
 root = "ticker"           # optional: rows of another root than the symbol's are left out
 bid = "bid"               # and ask, iv, volume, open_interest: optional
 [call]                    # where a row holds both rights: the call's columns, and in [put] the put's;
@@ -21,6 +21,10 @@ strike = 0.001            # what a number is multiplied by
 [right]
 call = ["C", "call"]      # how the file writes the two rights
 put = ["P", "put"]
+[condition]               # of trades: how the file marks records that cancel others, late reports, and legs
+cancelled = ["CANC"]
+late = ["OSEQ"]
+legs = ["SPRD"]
 """
 
 from __future__ import annotations
@@ -36,8 +40,10 @@ from replay.sessions import parse_duration
 
 REQUIRED: Final = ("ts", "expiration", "right", "strike")
 SIDES: Final = ("bid", "ask", "iv", "volume", "open_interest")
-PRINT: Final = ("price", "size", "quote_ts")
+PRINT: Final = ("price", "size", "quote_ts", "sequence", "condition")
 """What trades have beside quotes."""
+CONDITIONS: Final = ("cancelled", "late", "legs")
+"""What the condition of a trade may say of it."""
 OPTIONAL: Final = ("recorded_at", "date", "spot", "contract", "root", *SIDES, *PRINT)
 UNITS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 """Nanoseconds in a unit."""
@@ -58,6 +64,7 @@ class Mapping:
     put_columns: dict[str, str] = field(default_factory=dict)
     delay_us: int = 0
     scale: dict[str, float] = field(default_factory=dict)
+    conditions: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def theirs(self) -> list[str]:
@@ -85,7 +92,7 @@ def read_mapping(path: str | pathlib.Path, name: str | None = None) -> Mapping:
         found = tomllib.loads(pathlib.Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"cannot be read as a column map: {error}", path=where) from error
-    _only(found, {"columns", "call", "put", "time", "scale", "right"}, "the map", where)
+    _only(found, {"columns", "call", "put", "time", "scale", "right", "condition"}, "the map", where)
     columns = _texts(found.get("columns", {}), "columns", where)
     sides = {side: _texts(found.get(side, {}), side, where) for side in ("call", "put")}
     _only(columns, {*REQUIRED, *OPTIONAL}, "[columns]", where)
@@ -113,10 +120,15 @@ def read_mapping(path: str | pathlib.Path, name: str | None = None) -> Mapping:
     both = set(given.get("call", ())) & set(given.get("put", ()))
     if both:
         raise InputError(f"[right] {', '.join(sorted(both))} cannot be call and put", path=where)
+    codes = found.get("condition", {})
+    if not isinstance(codes, dict):
+        raise InputError("[condition] must be a table", path=where)
+    _only(codes, set(CONDITIONS), "[condition]", where)
+    conditions = {key: _names(value, key, where, "condition") for key, value in codes.items()}
     return Mapping(
         name or pathlib.Path(path).stem, columns, zone, time.get("unit"), **given,
         call_columns=sides["call"], put_columns=sides["put"], delay_us=delay,
-        scale={key: float(value) for key, value in scale.items()},
+        scale={key: float(value) for key, value in scale.items()}, conditions=conditions,
     )  # fmt: skip
 
 
@@ -155,7 +167,7 @@ def _texts(found: Any, what: str, where: str) -> dict[str, str]:
     return found
 
 
-def _names(value: Any, key: str, where: str) -> tuple[str, ...]:
+def _names(value: Any, key: str, where: str, table: str = "right") -> tuple[str, ...]:
     if not isinstance(value, list) or not value or not all(isinstance(each, str) for each in value):
-        raise InputError(f'[right] {key} must be a list of texts, such as ["{key[0].upper()}"]', path=where)
+        raise InputError(f'[{table}] {key} must be a list of texts, such as ["{key[0].upper()}"]', path=where)
     return tuple(value)

@@ -169,7 +169,7 @@ def _write(report: IngestReport, buckets: SessionBuckets, writer: LakeWriter, ma
     for date, rows in buckets.sessions():
         session = find_session(date)
         assert session is not None, "rows of days without a session are rejected"
-        _check_clock(rows, session)
+        check_clock(rows, session)
         table, origin = making.snapshots(rows, session, report.count)
         if table is None:
             continue
@@ -181,7 +181,7 @@ def _write(report: IngestReport, buckets: SessionBuckets, writer: LakeWriter, ma
         report.sessions[date] = (table.num_rows, new)
 
 
-def _check_clock(rows: pl.DataFrame, session: Session) -> None:
+def check_clock(rows: pl.DataFrame, session: Session) -> None:
     """Raise where most of a session's times lie outside of it, and would not if they had been meant as UTC."""
     ts = rows["ts"].to_numpy()
     opens, closes = to_us(session.open) - _MARGIN, to_us(session.close) + _MARGIN

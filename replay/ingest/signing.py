@@ -1,4 +1,8 @@
-"""Who was the aggressor of a trade: the quote rule, the tick test, and what others made of the two."""
+"""Who was the aggressor of a trade: the quote rule, the tick test, and what others made of the two.
+
+Lee and Ready, Inferring Trade Direction from Intraday Data, Journal of Finance 46 (1991); Ellis, Michaely and O'Hara,
+The Accuracy of Trade Classification Rules, Journal of Financial and Quantitative Analysis 35 (2000).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from numpy.typing import NDArray
 
 from replay.ragged import Bools, Floats, Ints
 
+Places = NDArray[np.int8]
 Signs = NDArray[np.int8]
 
 RULES: Final = ("quote", "lee-ready", "emo", "tick")
@@ -19,64 +24,104 @@ _UNITS: Final = 10_000.0
 class Place(IntEnum):
     """Where a trade's price lies in the quote before it."""
 
-    ABOVE = 0  # at or above the ask
-    UPPER = 1  # between mid and ask
-    MID = 2
-    LOWER = 3  # between bid and mid
-    BELOW = 4  # at or below the bid
-    NO_QUOTE = 5  # none, one side alone, crossed, locked at the price, or of after the trade
+    ABOVE = 0  # above the ask
+    ASK = 1  # at the ask
+    UPPER = 2  # between mid and ask
+    MID = 3
+    LOWER = 4  # between bid and mid
+    BID = 5  # at the bid
+    BELOW = 6  # below the bid
+    LOCKED = 7  # at bid and ask, which are the same
+    CROSSED = 8  # the bid is above the ask
+    NO_QUOTE = 9  # none, or one side of it is not known
 
 
-def places(price: Floats, bid: Floats, ask: Floats) -> NDArray[np.int8]:
-    """Where N prices lie, in whole ten-thousandths of a dollar, so that 0.1 + 0.2 is 0.3.
+def places(price: Floats, bid: Floats, ask: Floats) -> Places:
+    """Where N prices lie, compared in whole ten-thousandths of a dollar.
 
-    ``price``, ``bid``, ``ask`` are (N,) USD; NaN or infinite is not known, a bid of 0 is none to hit but a bound.
+    Prices have at most four decimals, which a double does not hold: 0.1 + 0.2 is above 0.3, and the mid of two of them
+    may be a last bit off a price that is at it. Whole numbers are compared exactly, and the mid is doubled, not halved.
+
+    Parameters
+    ----------
+    price, bid, ask
+        (N,) USD, not below 0; NaN is not known. A bid of 0 is one: who buys an option without bids pays the ask. An
+        ask of 0 is none.
     """
-    known = np.isfinite(price) & np.isfinite(bid) & np.isfinite(ask)
+    known = np.isfinite(price) & np.isfinite(bid) & np.isfinite(ask) & (ask > 0)
     p, b, a = (np.rint(np.where(known, each, 0.0) * _UNITS).astype(np.int64) for each in (price, bid, ask))
-    locked_at = (a == b) & (p == a)
-    usable = known & (a > 0) & (b >= 0) & (a >= b) & ~locked_at
     found = np.select(
-        [~usable, p >= a, p <= b, 2 * p > a + b, 2 * p < a + b],
-        [Place.NO_QUOTE, Place.ABOVE, Place.BELOW, Place.UPPER, Place.LOWER],
+        [~known, b > a, (p == a) & (p == b), p > a, p == a, p < b, p == b, 2 * p > a + b, 2 * p < a + b],
+        [
+            Place.NO_QUOTE, Place.CROSSED, Place.LOCKED, Place.ABOVE, Place.ASK, Place.BELOW, Place.BID, Place.UPPER,
+            Place.LOWER,
+        ],
         Place.MID,
-    )
+    )  # fmt: skip
     return found.astype(np.int8)
 
 
-def tick_signs(price: Floats, contract: Ints) -> Signs:
+def in_order(contract: Ints, ts: Ints) -> Bools:
+    """Which of N trades, in the order in which they became known, were made after those of their contract before them.
+
+    ``contract`` (N,) numbers the contracts, ``ts`` (N,) is when each trade was made, in any unit.
+    """
+    order = np.argsort(contract, kind="stable")
+    own = contract[order]
+    since = ts[order] - (ts.min() if len(ts) else 0)
+    span = int(since.max()) + 1 if len(since) else 1
+    line = np.cumsum(_starts(own)) * span + since  # ascends from contract to contract
+    newest = np.maximum.accumulate(line)
+    found = np.empty(len(ts), np.bool_)
+    found[order] = line == newest
+    return found
+
+
+def tick_signs(price: Floats, contract: Ints, ordered: Bools | None = None) -> Signs:
     """The tick test of N trades in the order in which they became known: 1 up, -1 down, 0 before any change.
 
-    Against the last different price of the same ``contract`` (N,) before it; no later trade has a say.
+    Against the last different price of the same ``contract`` (N,) before it; no later trade has a say. A trade that is
+    not ``ordered`` (N,) has no place in the order of prices: it is 0, and no other is held against its price.
     """
-    units = np.rint(price * _UNITS)
-    order = np.argsort(contract, kind="stable")
-    own, line = contract[order], units[order]
-    first = np.ones(len(order), np.bool_)
-    first[1:] = own[1:] != own[:-1]
+    signs = np.zeros(len(price), np.int8)
+    own = np.arange(len(price)) if ordered is None else np.flatnonzero(ordered)
+    order = own[np.argsort(contract[own], kind="stable")]
+    line = np.rint(price[order] * _UNITS)
+    first = _starts(contract[order])
     step = np.zeros(len(order))
     step[1:] = np.sign(line[1:] - line[:-1])
     step[first] = 0.0
     at = np.where((step != 0) | first, np.arange(len(order)), 0)
-    last = np.maximum.accumulate(at) if len(at) else at
-    signs = np.zeros(len(order), np.int8)
-    signs[order] = step[last].astype(np.int8)
+    signs[order] = step[np.maximum.accumulate(at)].astype(np.int8) if len(at) else 0
     return signs
 
 
-def aggressors(place: NDArray[np.int8], tick: Signs, rule: str) -> Signs:
+def _starts(own: Ints) -> Bools:
+    """Where another contract begins (N,)."""
+    first = np.ones(len(own), np.bool_)
+    first[1:] = own[1:] != own[:-1]
+    return first
+
+
+def aggressors(place: Places, tick: Signs, rule: str) -> Signs:
     """The side of N trades: 1 bought, -1 sold, 0 not told.
 
-    ``quote``: at or above the ask bought, at or below the bid sold, inside the nearer side, at the mid the tick test.
-    ``lee-ready``: above the mid bought, below sold, at it the tick test (Lee and Ready, Inferring Trade Direction from
-    Intraday Data, 1991); with the quote that prevailed, as files have it, that is the same as ``quote``. ``emo``: by
-    the quote only at its ends and beyond, inside by the tick test (Ellis, Michaely and O'Hara, The Accuracy of Trade
-    Classification Rules, 2000). ``tick``: the tick test alone. A trade without a usable quote takes the tick test.
+    ``quote``
+        At or above the ask bought, at or below the bid sold, inside the nearer side, at the mid the tick test.
+    ``lee-ready``
+        Above the mid bought, below it sold, at it the tick test (Lee and Ready 1991). The nearer side is that of the
+        mid, so with the quote that prevailed, as files have it, the two are one; Lee and Ready's own were 5 s older.
+    ``emo``
+        At the ask bought, at the bid sold, all others by the tick test (Ellis, Michaely and O'Hara 2000).
+    ``tick``
+        The tick test alone, after which a price that did not change takes the side of the last change.
+
+    Where there is no quote, or it is crossed or locked at the price, all take the tick test.
     """
     if rule == "tick":
         return tick
-    bought: Bools = place == Place.ABOVE
-    sold: Bools = place == Place.BELOW
+    bought, sold = [Place.ASK], [Place.BID]
     if rule in ("quote", "lee-ready"):
-        bought, sold = bought | (place == Place.UPPER), sold | (place == Place.LOWER)
-    return np.where(bought, 1, np.where(sold, -1, tick)).astype(np.int8)
+        bought += [Place.ABOVE, Place.UPPER]
+        sold += [Place.BELOW, Place.LOWER]
+    return np.where(np.isin(place, bought), 1, np.where(np.isin(place, sold), -1, tick)).astype(np.int8)

@@ -1,0 +1,141 @@
+"""Signed prints as flow: what was traded between one snapshot and the next, strike by strike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from replay.exposure.chain import CONTRACT_SIZE
+from replay.exposure.conventions import Conventions
+from replay.exposure.greeks import greeks
+from replay.ragged import Bools, Floats, Ints, Ragged
+from replay.sessions import Session
+from replay.snapshots import Snapshots
+
+_SIDES: Final = ((True, "call"), (False, "put"))
+_NEVER: Final = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """The flow of one session.
+
+    ``rows`` are the stored rows that the prints reach, with their flow columns; ``after_last`` (N,) says which prints
+    became known after the last snapshot, ``unlisted`` (N,) which are at strikes that their snapshot does not list.
+    """
+
+    rows: Snapshots
+    after_last: Bools
+    unlisted: Bools
+
+
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """C options of a side, one for each strike of each of R rows: which row and which strike of the grid they are."""
+
+    row: Ints
+    strike: Ints
+    flow: Floats
+    known: Bools
+
+
+def flow_of(
+    prints: pl.DataFrame, stored: Snapshots, session: Session, conventions: Sequence[Conventions], *, seen: bool
+) -> Flow:
+    """What was traded since the snapshot before, for every stored row that the prints reach.
+
+    A print counts at the first snapshot that is not before it became known, in every revision of it. Prints reach as
+    far as the first snapshot that is not before the last of them became known. A contract is worth delta 100 S USD of
+    delta and gamma 100 S^2 0.01 a percent, by the row's own vol, spot and time left. Where a vol is not known, the
+    contracts are and the USD are not. Where one side of a strike is not known, the total is the other's, as in sums
+    over time.
+
+    Parameters
+    ----------
+    prints
+        N prints that expire with the session: ``known`` (microseconds), ``strike``, ``call``, ``size`` and ``sign``.
+    stored
+        The session's stored rows, by ts and then recorded_at.
+    conventions
+        Of each stored row.
+    seen
+        Take a contract to have been traded 0 times only from its first print on, rather than from the open.
+    """
+    instants = np.unique(stored.ts[stored.has_strikes])
+    known = prints["known"].to_numpy()
+    at = np.searchsorted(instants, known)
+    shown = at < len(instants)
+    before = np.concatenate([[-_NEVER], instants[:-1]])[: len(instants)]
+    reached = instants[before < (known.max() if len(known) else -_NEVER)]
+    kept_at = np.flatnonzero(stored.has_strikes & np.isin(stored.ts, reached))
+    kept = stored.take(kept_at)
+    strikes = kept.lists["strike"]
+    grid = np.unique(np.concatenate([strikes.flat(), prints["strike"].to_numpy()]))
+    place = np.searchsorted(grid, prints["strike"].to_numpy())
+    row = np.repeat(np.arange(len(kept)), strikes.lengths)
+    cell = np.searchsorted(grid, strikes.flat())
+    instant = np.searchsorted(instants, kept.ts)
+    signed: Floats = (prints["sign"].cast(pl.Float64) * prints["size"]).to_numpy()
+    own = [conventions[i] for i in kept_at.tolist()]
+    shape = (len(instants), len(grid))
+    columns: dict[str, Floats] = {}
+    totals = {name: (np.zeros(len(row)), np.zeros(len(row), np.bool_)) for name in ("signed_flow", "gamma_flow")}
+    for call, side in _SIDES:
+        here = prints["call"].to_numpy() == call
+        summed: Floats = np.zeros(shape)
+        np.add.at(summed, (at[here & shown], place[here & shown]), signed[here & shown])
+        first = np.full(len(grid), _NEVER if seen else -_NEVER)
+        if seen:
+            np.minimum.at(first, place[here], known[here])
+        cells = _Cells(row, cell, np.asarray(summed[instant[row], cell] + 0.0, np.float64), first[cell] <= kept.ts[row])
+        columns[f"{side}_flow"] = np.where(cells.known, cells.flow, np.nan)
+        worth = _worth(cells, kept, grid, session, own, call=call)
+        for name, values in zip(totals, worth, strict=True):
+            total, told = totals[name]
+            totals[name] = total + values, told | cells.known
+    columns |= {name: np.where(told, total + 0.0, np.nan) for name, (total, told) in totals.items()}
+    starts = np.cumsum(strikes.lengths) - strikes.lengths
+    made = {name: Ragged(values, starts, strikes.lengths, strikes.known) for name, values in columns.items()}
+    unlisted = np.zeros(len(known), np.bool_)
+    unlisted[shown] = ~_listed(kept, instant, cell, shape)[at[shown], place[shown]]
+    return Flow(Snapshots(kept.ts, kept.recorded_at, kept.spot, {"strike": strikes} | made), ~shown, unlisted)
+
+
+def _listed(kept: Snapshots, instant: Ints, cell: Ints, shape: tuple[int, int]) -> Bools:
+    """Which strikes of the grid the newest revision of each instant lists."""
+    listed = np.zeros(shape, np.bool_)
+    newest = np.ones(len(kept), np.bool_)
+    newest[:-1] = instant[1:] != instant[:-1]
+    last = np.repeat(newest, kept.lists["strike"].lengths)
+    listed[np.repeat(instant, kept.lists["strike"].lengths)[last], cell[last]] = True
+    return listed
+
+
+def _worth(
+    cells: _Cells, kept: Snapshots, grid: Floats, session: Session, conventions: Sequence[Conventions], *, call: bool
+) -> tuple[Floats, Floats]:
+    """Delta-dollars and gamma-dollars of a side (C,): 0 where nothing was traded, NaN where the vol is not known."""
+    deltas, gammas = np.zeros(len(cells.row)), np.zeros(len(cells.row))
+    vol = _beside(kept.lists["strike"], kept.lists["call_iv" if call else "put_iv"])
+    traded = np.flatnonzero(cells.flow)
+    for each in dict.fromkeys(conventions):
+        same = np.array([other == each for other in conventions], np.bool_)
+        at = traded[same[cells.row[traded]]]
+        row = cells.row[at]
+        spot, years = kept.spot[row], each.years(session, kept.ts[row])
+        risk = greeks(spot, grid[cells.strike[at]], years, vol[at], call, each.rate, each.dividend)
+        shares = cells.flow[at] * CONTRACT_SIZE * spot
+        deltas[at] = shares * risk.delta
+        gammas[at] = shares * risk.gamma * spot * 0.01
+    return deltas, gammas
+
+
+def _beside(strikes: Ragged, column: Ragged) -> Floats:
+    """A column's values, one for each strike of each row; NaN where the row's list is null."""
+    values = np.full(int(strikes.lengths.sum()), np.nan)
+    values[np.repeat(column.known, strikes.lengths)] = column.flat()
+    return values
