@@ -8,6 +8,7 @@ import gzip
 import math
 import pathlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,6 +19,7 @@ from replay.errors import ConflictingRow, InputError
 from replay.ingest.buckets import SessionBuckets
 from replay.ingest.mapping import Mapping, preset, presets, read_mapping
 from replay.ingest.run import IngestReport, ingest_chain
+from replay.sessions import NEW_YORK
 from tests import chains
 
 REAL = pathlib.Path(__file__).parent.parent.parent / "shared" / "data" / "spy-0dte-cboe"
@@ -142,6 +144,56 @@ def test_a_revision_that_brings_less_than_it_replaces_is_counted(ingest: Ingest)
     assert ingest([*whole, *part, *again, *other]).count.shrunk == 1
 
 
+def test_the_last_row_of_a_contract_and_the_last_spot_of_an_instant_are_kept_whatever_the_order(
+    tmp_path: pathlib.Path, ingest: Ingest
+) -> None:
+    rng = np.random.default_rng(3)
+    rows = []
+    for _ in range(400):
+        minute, strike, right = int(rng.integers(4)), 738.0 + rng.integers(5), "CP"[int(rng.integers(2))]
+        late = int(rng.integers(2))
+        fields = {"spot": 740.0 + minute + 0.01 * rng.integers(2), "bid": round(1 + 0.1 * int(rng.integers(3)), 1)}
+        rows.append(
+            chains.row(f"2026-07-24T10:0{minute}:00", f"2026-07-24 1{1 + late}:00:00", right, strike, ask=2.0, **fields)
+        )
+    report = ingest(rows)
+    wanted: dict[Any, dict[Any, dict[str, object]]] = {}
+    spots: dict[Any, object] = {}
+    seen, differing = set(), set()
+    for row in rows:  # in plain Python, in the order they come
+        instant = (row["quote_ts"], row["fetched_at_et"])
+        wanted.setdefault(instant, {})[row["strike"], row["type"]] = row
+        spots[instant] = row["spot"]
+        seen.add(tuple(row.items()))
+    for instant, contracts in wanted.items():
+        if len({row["spot"] for row in contracts.values()}) > 1:
+            differing.add(instant)
+    kept = sum(len(contracts) for contracts in wanted.values())
+    assert report.count.options == kept
+    assert report.count.repeated == len(rows) - len(seen)
+    assert report.count.contradicting == len(seen) - kept
+    assert report.count.spot_differs == len(differing) > 0
+    sizes = {instant: len({strike for strike, _ in contracts}) for instant, contracts in wanted.items()}
+    first, second = ("2026-07-24 11:00:00", "2026-07-24 12:00:00")
+    shrunk = sum(sizes[ts, second] < sizes[ts, first] for ts in {ts for ts, _ in wanted})
+    assert report.count.shrunk == shrunk
+    (path,) = (tmp_path / "lake").rglob("*.parquet")
+    for stored in pl.read_parquet(path).iter_rows(named=True):
+        at = tuple(
+            stored[name].astimezone(NEW_YORK).strftime(form)
+            for name, form in (("ts", "%Y-%m-%dT%H:%M:%S"), ("recorded_at", "%Y-%m-%d %H:%M:%S"))
+        )
+        contracts = wanted.pop(at)
+        assert stored["spot"] == spots[at]
+        assert stored["strike"] == sorted({strike for strike, _ in contracts})
+        for side in "CP":
+            bids = stored["call_bid" if side == "C" else "put_bid"]
+            for strike, bid in zip(stored["strike"], bids, strict=True):
+                told = contracts.get((strike, side))
+                assert bid == told["bid"] if told else math.isnan(bid)
+    assert not wanted
+
+
 REJECTS = [
     ({"quote_ts": "soon"}, "has a ts that cannot be read"),
     ({"quote_ts": "24-07-2026 10:00"}, "has a ts that cannot be read"),
@@ -188,6 +240,30 @@ def test_missing_numbers_are_not_known(tmp_path: pathlib.Path, ingest: Ingest) -
         assert not math.isnan(row[name][1]), name
 
 
+def test_parquet_of_odd_kinds_comes_in_or_is_refused_by_column(tmp_path: pathlib.Path) -> None:
+    path, lake = tmp_path / "rows.parquet", tmp_path / "lake"
+    text = pl.read_csv(chains.csv_text(chains.pair()).encode(), infer_schema=False)
+    text.with_columns(pl.col("strike", "type", "expiry").cast(pl.Categorical)).write_parquet(path)
+    assert ingest_chain([path], lake, "SPY", preset("cboe-recorder")).count.options == 2
+    text.with_columns(bid=pl.Series([[1.0], [1.0]])).write_parquet(path)
+    with pytest.raises(
+        InputError, match=r"rows\.parquet: column bid holds List\(Float64\), not text, numbers or times"
+    ):
+        ingest_chain([path], lake, "SPY", preset("cboe-recorder"))
+    text.with_columns(bid=pl.lit(True)).write_parquet(path)
+    with pytest.raises(InputError, match="column bid holds Boolean"):
+        ingest_chain([path], lake, "SPY", preset("cboe-recorder"))
+
+
+@pytest.mark.parametrize("nothing", ["", " ", "null", "None", "N/A", "nan", "-", "--"])
+def test_what_files_write_for_nothing_is_not_known(nothing: str, tmp_path: pathlib.Path, ingest: Ingest) -> None:
+    report = ingest([chains.row(right="C", volume=nothing), chains.row(right="P")])
+    assert report.tally.rejected == {}
+    row = replay.open_lake(tmp_path / "lake").snapshots("SPY", "2026-07-24").row(0, named=True)
+    assert math.isnan(row["call_volume"][0])
+    assert row["put_volume"] == [10.0]
+
+
 def test_a_strike_with_one_right_alone_is_not_known(tmp_path: pathlib.Path, ingest: Ingest) -> None:
     ingest([*chains.pair(), chains.row(right="C", strike=741.0)])
     lake = replay.open_lake(tmp_path / "lake")
@@ -203,7 +279,11 @@ def test_a_strike_with_one_right_alone_is_not_known(tmp_path: pathlib.Path, inge
     [
         ("empty.csv", b"", "is empty"),
         ("header.csv", chains.csv_text([]).encode(), "holds a header and no rows"),
-        ("cut.csv.gz", gzip.compress(chains.csv_text(chains.pair() * 5000).encode())[:-200], "cannot be read"),
+        (
+            "cut.csv.gz",
+            gzip.compress(chains.csv_text(chains.pair() * 5000).encode())[:-200],
+            "is a gzip that is cut short",
+        ),
         ("page.pdf", b"%PDF-1.7\n1 0 obj\n", "is a PDF; CSV, CSV.gz and Parquet are read"),
         ("bytes.csv", b"\x7fELF\x02\x01\x01\x00\xff\xfe" * 50, "no text|cannot be read"),
         ("utf16.csv", chains.csv_text(chains.pair()).encode("utf-16"), "is text in UTF-16, not UTF-8"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
+import math
 import pathlib
 from typing import Any
 
@@ -15,7 +17,7 @@ from replay.cli import main
 from replay.errors import InputError
 from replay.ingest import vendors
 from replay.ingest.mapping import read_mapping
-from tests import vendor_files
+from tests import chains, vendor_files
 from tests.vendor_files import SPOT, STRIKES, options
 
 TWO = dt.datetime(2026, 7, 24, 18, 0, tzinfo=dt.UTC)
@@ -41,6 +43,10 @@ def source_of(lake: pathlib.Path) -> str:
 
 CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "cboe-quotedata": (lambda folder: [vendor_files.quotedata(folder / "spy_quotedata.csv")], {"recorded": LATE}),
+    "cboe-quotedata of 2020": (
+        lambda folder: [vendor_files.quotedata_of_2020(folder / "quotedata.dat")],
+        {"recorded": LATE},
+    ),
     "cboe-json": (
         lambda folder: [vendor_files.delayed_json(folder / "SPY.json")],
         {"recorded": LATE + dt.timedelta(seconds=30)},
@@ -57,7 +63,8 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_every_form_comes_to_the_same_snapshot(tmp_path: pathlib.Path, name: str) -> None:
     make, told = CASES[name]
-    done = ingest(tmp_path / "lake", make(tmp_path), "--preset", name)
+    form = name.split()[0]
+    done = ingest(tmp_path / "lake", make(tmp_path), "--preset", form)
     assert done.exit_code == 0, done.stderr
     row = the_snapshot(tmp_path / "lake")
     assert (row["ts"], row["recorded_at"]) == (TWO, told.get("recorded", TWO))
@@ -71,7 +78,7 @@ def test_every_form_comes_to_the_same_snapshot(tmp_path: pathlib.Path, name: str
         assert row[f"{side}_oi"] == ([o.open_interest for o in own] if told.get("interest", True) else None)
     for metric, values in vendor_files.exposures().items():
         assert row[metric] == (pytest.approx(values, rel=1e-9) if told.get("interest", True) else None)
-    assert source_of(tmp_path / "lake") == f"chain:{name}"
+    assert source_of(tmp_path / "lake") == f"chain:{form}"
 
 
 @pytest.mark.parametrize("version", [2, 3])
@@ -101,8 +108,6 @@ def test_thetadatas_quotes_and_interest_alone_take_spot_from_parity(tmp_path: pa
 
 
 def test_parity_carries_rate_and_dividend(tmp_path: pathlib.Path) -> None:
-    import math
-
     import numpy as np
     import polars as pl
 
@@ -212,6 +217,14 @@ def test_contracts_of_other_roots_are_left_out_and_am_settled_ones_named(tmp_pat
         assert lake.snapshots("SPX", "2026-07-17")["call_bid"].to_list() == [[20.0]]
 
 
+def test_a_date_beside_our_own_names_does_no_harm(tmp_path: pathlib.Path) -> None:
+    path = vendor_files.generic(tmp_path / "own.csv")
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([f"{lines[0]},date", *(f"{line},2026-07-24" for line in lines[1:])]) + "\n")
+    assert ingest(tmp_path / "lake", [path], "--preset", "generic").exit_code == 0
+    assert the_snapshot(tmp_path / "lake")["ts"] == TWO
+
+
 def test_a_map_of_ones_own_says_all_that_presets_do(tmp_path: pathlib.Path) -> None:
     (tmp_path / "own.toml").write_text(
         '[columns]\nts = "time"\ndate = "day"\nexpiration = "day"\nstrike = "k"\nspot = "s"\n'
@@ -270,11 +283,18 @@ def test_every_preset_is_named_in_the_help_and_an_unknown_one_lists_them() -> No
 @pytest.mark.parametrize(
     ("name", "make", "said"),
     [
-        ("cboe-quotedata", lambda p: vendor_files.quotedata(p, date="Date: soon"), "it lacks Date: the minute in its first 12 lines"),
+        ("cboe-quotedata", lambda p: vendor_files.quotedata(p, date="Dated soon"), "it lacks Date: the minute in its first 12 lines"),
+        ("cboe-quotedata", lambda p: vendor_files.quotedata(p, date="Date: 9 декабря 2023 г. в 13:49 GMT-5"), "Date: '9 декабря 2023 г. в 13:49 GMT-5' is no minute of New York, such as July 24, 2026 at 2:15 PM EDT; save the page in English"),
+        ("cboe-quotedata", lambda p: vendor_files.quotedata(p, date="Date: July 24, 2026 at 8:15 PM CEST"), "is no minute of New York"),
+        ("cboe-quotedata", lambda p: vendor_files.quotedata(p, date="Date: 32 July 2026, 1:00 PM EDT"), "is no minute of New York"),
+        ("cboe-quotedata", lambda p: vendor_files.quotedata(p, header=vendor_files.NAMES.replace("IV", "IV %")), "line 4: the table is to have the columns Expiration Date, Calls, Last Sale"),
+        ("cboe-quotedata", lambda p: vendor_files.delayed_json(p), "is JSON; a CSV of Cboe's quote table is read"),
         ("cboe-quotedata", lambda p: vendor_files.generic(p), "it lacks the header Expiration Date, Last: the price, Date: the minute"),
         ("cboe-json", lambda p: vendor_files.generic(p), "is no JSON"),
         ("cboe-json", lambda p: vendor_files.delayed_json(p, options=[]), "it lacks a list data.options"),
         ("cboe-json", lambda p: vendor_files.delayed_json(p, last_trade_time=None), "data.last_trade_time is None, not a time"),
+        ("cboe-json", lambda p: vendor_files.delayed_json(p, current_price="high"), "data.current_price is 'high', not a price"),
+        ("cboe-json", lambda p: vendor_files.delayed_json(p, options=["SPY"]), "data.options[0] is not an object"),
         ("thetadata", lambda p: vendor_files.orats(p), "is no file of ThetaData's contracts: it lacks timestamp or ms_of_day"),
         ("generic", lambda p: vendor_files.orats(p), "lacks ts, expiration, right; it has ticker"),
         ("optionsdx", lambda p: vendor_files.orats(p), "lacks column [QUOTE_UNIXTIME]"),
@@ -288,7 +308,103 @@ def test_a_file_of_another_form_is_refused_by_name(tmp_path: pathlib.Path, name:
     assert not (tmp_path / "lake").exists()
 
 
-def test_the_european_form_of_cboes_date(tmp_path: pathlib.Path) -> None:
-    path = vendor_files.quotedata(tmp_path / "q.csv", date="Date: 24 July 2026 at 2:00 PM EDT")
-    assert ingest(tmp_path / "lake", [path], "--preset", "cboe-quotedata", "--delay", "0s").exit_code == 0
-    assert the_snapshot(tmp_path / "lake")["recorded_at"] == TWO
+@pytest.mark.parametrize(
+    "date",
+    [
+        '"Date: July 24, 2026, 2:15 PM EDT"',
+        '"Date: July 24, 2026 at 2:15\u202fPM EDT"',
+        '"Date: July 24, 2026 at 2:15 p.m. EDT"',
+        '"Date: July 24 2026, 2:15 PM EDT"',
+        "Date: 24 July 2026, 2:15 PM EDT",
+        "Date: 24 July 2026 at 14:15 GMT-4",
+        '"Date: 24 Jul 2026, 14:15 ET"',
+    ],
+)
+def test_the_forms_of_cboes_date(tmp_path: pathlib.Path, date: str) -> None:
+    path = vendor_files.quotedata(tmp_path / "q.csv", date)
+    assert ingest(tmp_path / "lake", [path], "--preset", "cboe-quotedata").exit_code == 0
+    row = the_snapshot(tmp_path / "lake")
+    assert (row["ts"], row["recorded_at"]) == (TWO, LATE)
+
+
+def test_cboes_page_tells_when_it_was_made_and_the_delay_what_it_describes(tmp_path: pathlib.Path) -> None:
+    path = vendor_files.quotedata(tmp_path / "q.csv")
+    done = ingest(tmp_path / "lake", [path], "--preset", "cboe-quotedata", "--delay", "5m")
+    assert done.exit_code == 0, done.stderr
+    row = the_snapshot(tmp_path / "lake")
+    assert (row["ts"], row["recorded_at"]) == (LATE - dt.timedelta(minutes=5), LATE)
+
+
+def test_a_page_made_in_the_evening_comes_in_and_one_of_the_weekend_says_why_not(tmp_path: pathlib.Path) -> None:
+    evening = vendor_files.quotedata(tmp_path / "e.csv", '"Date: July 24, 2026 at 7:23 PM EDT"')
+    assert ingest(tmp_path / "lake", [evening], "--preset", "cboe-quotedata").exit_code == 0
+    sunday = vendor_files.quotedata(tmp_path / "s.csv", '"Date: July 26, 2026 at 10:52 AM EDT"')
+    done = ingest(tmp_path / "other", [sunday], "--preset", "cboe-quotedata")
+    assert done.stderr == (
+        "error: invalid_input: none of 8 rows can be used; 8: each has a ts on a day without a session, such as "
+        "'2026-07-26 10:37:00-04:00'\n"
+    )
+
+
+def test_blanks_in_optionsdx_are_not_known(tmp_path: pathlib.Path) -> None:
+    path = vendor_files.optionsdx(tmp_path / "spy.txt")
+    lines = path.read_text().splitlines()
+    fields = lines[1].split(", ")
+    fields[13] = fields[14] = ""  # C_IV and C_VOLUME, where the vendor has none
+    path.write_text("\n".join([lines[0], ", ".join(fields), *lines[2:]]) + "\n")
+    done = ingest(tmp_path / "lake", [path], "--preset", "optionsdx")
+    assert done.exit_code == 0, done.stderr
+    assert "rejected" not in done.stdout
+    row = the_snapshot(tmp_path / "lake")
+    assert [math.isnan(value) for value in row["call_volume"]] == [True, False, False]
+    first = options()[0]
+    mid = (first.bid + first.ask) / 2
+    vol = chains.bisect_vol(True, mid, SPOT, first.strike, vendor_files.YEARS)
+    assert row["call_iv"][0] == pytest.approx(vol, rel=1e-8)
+
+
+def test_a_root_that_settles_both_ways_is_told_apart_by_the_files_own_column(tmp_path: pathlib.Path) -> None:
+    evening = vendor_files.orats(tmp_path / "pm.csv", "SPX", "pm")
+    done = ingest(tmp_path / "lake", [evening], "--preset", "orats-minute", symbol="SPX")
+    assert done.exit_code == 0, done.stderr
+    assert "SPX: 6 rows of 1 file, 6 options kept" in done.stdout
+    said = "6: each has a root that is AM-settled: it stopped trading the day before, such as 'SPX'"
+    for settled in ("am", None):
+        path = vendor_files.orats(tmp_path / "am.csv", "SPX", settled)
+        done = ingest(tmp_path / "other", [path], "--preset", "orats-minute", symbol="SPX")
+        assert said in done.stderr
+    old = vendor_files.orats(tmp_path / "old.csv", "SPY", None)
+    assert ingest(tmp_path / "old", [old], "--preset", "orats-minute").exit_code == 0
+
+
+def test_cboes_files_come_zipped_too(tmp_path: pathlib.Path) -> None:
+    for name, make in (("cboe-json", vendor_files.delayed_json), ("cboe-quotedata", vendor_files.quotedata)):
+        data = gzip.compress(make(tmp_path / "plain").read_bytes())
+        path = tmp_path / f"{name}.gz"
+        path.write_bytes(data)
+        assert ingest(tmp_path / name, [path], "--preset", name).exit_code == 0
+        path.write_bytes(data[:-20])
+        done = ingest(tmp_path / "cut", [path], "--preset", name)
+        assert done.stderr == f"error: invalid_input: {path}: is a gzip that is cut short or damaged; fetch it again\n"
+        path.write_bytes(b"")
+        assert ingest(tmp_path / "cut", [path], "--preset", name).stderr.endswith("is empty\n")
+
+
+def test_a_price_of_the_underlying_is_not_used_before_it_was_recorded(tmp_path: pathlib.Path) -> None:
+    columns = "ts,recorded_at,contract,bid,ask,iv,open_interest"
+    rows = vendor_files.generic(tmp_path / "own.csv", columns)  # of 14:00:00, recorded at 14:00:02
+    prices = tmp_path / "spy.csv"
+    asked = ["--preset", "generic", "--underlying", str(prices)]
+    prices.write_text("ts,price,recorded_at\n2026-07-24T13:59:59,740.0,2026-07-24T14:00:02\n")
+    done = ingest(tmp_path / "lake", [rows], *asked)
+    assert done.exit_code == 0, done.stderr
+    assert the_snapshot(tmp_path / "lake")["spot"] == SPOT
+    prices.write_text("ts,price,recorded_at\n2026-07-24T13:59:59,740.0,2026-07-24T14:00:03\n")
+    done = ingest(tmp_path / "other", [rows], *asked)
+    assert "6: neither they nor anything else gives a spot" in done.stderr
+    prices.write_text("ts,price,recorded_at\n2026-07-24T13:59:59,740.0,2026-07-24T13:59:58\n")
+    done = ingest(tmp_path / "other", [rows], *asked)
+    assert done.stderr == (
+        f"error: invalid_input: {prices}, line 2: has ts 2026-07-24T13:59:59, price 740.0, recorded_at "
+        "2026-07-24T13:59:58; a row is a time and a price above 0, and a recorded_at not before the time\n"
+    )

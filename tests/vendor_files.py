@@ -58,27 +58,42 @@ def exposures(*, solved: bool = False, interest: bool = True) -> dict[str, list[
     return found
 
 
-def quotedata(path: pathlib.Path, date: str = "Date: July 24, 2026 at 2:00 PM EDT") -> pathlib.Path:
-    """Cboe's quote table as its page saves it."""
+NAMES = "Expiration Date,Calls,{0},Strike,Puts,{0}".format("Last Sale,Net,Bid,Ask,Volume,IV,Delta,Gamma,Open Interest")
+"""The header of Cboe's quote table."""
+
+
+def quotedata(
+    path: pathlib.Path, date: str = '"Date: July 24, 2026 at 2:15 PM EDT"', header: str = NAMES
+) -> pathlib.Path:
+    """Cboe's quote table as its page saves it at 14:15 New York."""
     lines = [
-        "", "SPY (SPDR S&P 500 ETF TR TR UNIT),Last: 740.00,Change: 1.25",
-        f'"{date}",Bid: 739.99,Ask: 740.01,Size: 2*5,"Volume: 41,233,211"',
-        "Expiration Date,Calls,Last Sale,Net,Bid,Ask,Volume,IV,Delta,Gamma,Open Interest,Strike,Puts,Last Sale,Net,Bid,Ask,"
-        "Volume,IV,Delta,Gamma,Open Interest",
+        "", "SPDR S&P 500 ETF Trust,Last: 740.00,Change:  1.25",
+        f'{date},Bid: 739.99,Ask: 740.01,Size: 2*5,"Volume: 41,233,211"', header,
     ]  # fmt: skip
-    chain = options()
+    path.write_text("\n".join([*lines, *table("Fri Jul 24 2026", "Mon Jul 27 2026")]) + "\n")
+    return path
+
+
+def quotedata_of_2020(path: pathlib.Path) -> pathlib.Path:
+    """The quote table as it was saved until 2020."""
+    lines = [
+        "SPY (SPDR S&P 500 ETF Trust),740.00,1.98", "Jul 24 2026 @ 14:15 ET,Bid,0,Ask,0,Size,0x0,Vol,74649389",
+        NAMES.replace("Volume", "Vol").replace("Open Interest", "Open Int"),
+    ]  # fmt: skip
+    path.write_text("\r\n".join([*lines, *table("07/24/2026", "07/27/2026")]) + "\r\n")
+    return path
+
+
+def table(today: str, later: str) -> list[str]:
+    """The lines of Cboe's quote table, the last of another expiration."""
+    lines, chain = [], options()
     for i in range(len(STRIKES)):
         call, put = chain[2 * i : 2 * i + 2]
-        sides = [
-            f"{o.occ()},1.10,0.2,{o.bid},{o.ask},{o.volume},{o.iv},0.5,0.05,{o.open_interest}" for o in (call, put)
-        ]
-        lines.append(f"Fri Jul 24 2026,{sides[0]},{call.strike:.3f},{sides[1]}")
-    later = options()[0].occ(day="260727")
-    lines.append(
-        f"Mon Jul 27 2026,{later},1,0,1.0,1.1,5,0.2,0.5,0.05,7,738.000,{later.replace('C', 'P')},1,0,1,1.1,5,0.2,-0.5,0.05,7"
-    )
-    path.write_text("\n".join(lines) + "\n")
-    return path
+        sides = [f"{o.occ()},1.1,0.2,{o.bid},{o.ask},{o.volume},{o.iv},0.5,0.05,{o.open_interest}" for o in (call, put)]
+        lines.append(f"{today},{sides[0]},{call.strike:.2f},{sides[1]}")
+    other = options()[0].occ(day="260727")
+    rest = "1,0,1.0,1.1,5,0.2,0.5,0.05,7"
+    return [*lines, f"{later},{other},{rest},738.00,{other.replace('C', 'P')},{rest}"]
 
 
 def delayed_json(path: pathlib.Path, **changes: object) -> pathlib.Path:
@@ -114,24 +129,26 @@ def optionsdx(path: pathlib.Path) -> pathlib.Path:
     return path
 
 
-def orats(path: pathlib.Path) -> pathlib.Path:
-    """ORATS' one-minute strikes."""
+def orats(path: pathlib.Path, ticker: str = "SPY", settled: str | None = "pm") -> pathlib.Path:
+    """ORATS' one-minute strikes; those of 2020 have no ``expiryTod``."""
     names = (
         "ticker,tradeDate,expirDate,dte,strike,stockPrice,callVolume,callOpenInterest,callBidSize,callAskSize,putVolume,"
         "putOpenInterest,putBidSize,putAskSize,callBidPrice,callValue,callAskPrice,putBidPrice,putValue,putAskPrice,callBidIv,"
         "callMidIv,callAskIv,smvVol,putBidIv,putMidIv,putAskIv,residualRate,delta,gamma,theta,vega,rho,phi,driftlessTheta,"
         "callSmvVol,putSmvVol,extSmvVol,extCallValue,extPutValue,spotPrice,quoteDate,updatedAt,snapShotEstTime,snapShotDate,"
-        "expiryTod"
+        "expiryTod,tickerId,monthId"
     )
-    lines = [names]
+    lines = [names if settled is not None else names.removesuffix(",expiryTod,tickerId,monthId")]
     chain = options()
     for i in range(len(STRIKES)):
         c, p = chain[2 * i : 2 * i + 2]
         lines.append(
-            f"SPY,{DAY},{DAY},1,{c.strike},740.0,{c.volume},{c.open_interest},5,7,{p.volume},{p.open_interest},5,7,{c.bid},1,"
+            f"{ticker},{DAY},{DAY},1,{c.strike},740.0,{c.volume},{c.open_interest},5,7,{p.volume},{p.open_interest},5,7,{c.bid},1,"
             f"{c.ask},{p.bid},1,{p.ask},0.19,{c.iv},0.21,0.2,0.19,{p.iv},0.21,0,0.5,0.05,-0.9,0.1,0.01,0,-0.9,0.2,0.2,0.2,1,1,"
-            f"740.0,2026-07-24T17:59:58Z,2026-07-24T18:00:40Z,1400,2026-07-24T18:00:00Z,pm"
+            f"740.0,2026-07-24T17:59:50Z,2026-07-24T17:59:59Z,1400,2026-07-24T18:00:00Z"
         )
+        if settled is not None:
+            lines[-1] += f",{settled},101594,9"
     path.write_text("\n".join(lines) + "\n")
     return path
 
@@ -142,18 +159,20 @@ def thetadata(folder: pathlib.Path, version: int) -> list[pathlib.Path]:
     who = [
         f"SPY,20260724,{round(o.strike * 1000)},{o.right}"
         if old
-        else f"SPY,{DAY},{o.strike:.3f},{'CALL' if o.call else 'PUT'}"
+        else f'"SPY","{DAY}",{o.strike:.3f},"{"CALL" if o.call else "PUT"}"'
         for o in options()
     ]
     first = "root,expiration,strike,right," if old else "symbol,expiration,strike,right,"
     at, date = ("50400000", ",20260724") if old else ("2026-07-24T14:00:00.000", "")
     early = "23400000" if old else "2026-07-24T06:30:00.000"
     clock, end = ("ms_of_day", ",date") if old else ("timestamp", "")
-    greeks = [f"{first}{clock},bid,ask,delta,theta,vega,rho,implied_vol,iv_error,underlying_price{end}"]
+    second = "ms_of_day2" if old else "underlying_timestamp"
+    risks = "delta,theta,vega,rho,epsilon,lambda,implied_vol,iv_error"
+    greeks = [f"{first}{clock},bid,ask,{risks},{second},underlying_price{end}"]
     quotes = [f"{first}{clock},bid_size,bid_exchange,bid,bid_condition,ask_size,ask_exchange,ask,ask_condition{end}"]
     interest = [f"{first}{clock},open_interest{end}"]
     for o, contract in zip(options(), who, strict=True):
-        greeks.append(f"{contract},{at},{o.bid},{o.ask},0.5,-0.9,0.1,0.01,{o.iv},0.0,740.0{date}")
+        greeks.append(f"{contract},{at},{o.bid},{o.ask},0.5,-0.9,0.1,0.01,0.0,33.2,{o.iv},0.0,{at},740.0{date}")
         quotes.append(f"{contract},{at},5,1,{o.bid},50,7,1,{o.ask},50{date}")
         interest.append(f"{contract},{early},{o.open_interest}{date}")
     paths = []

@@ -48,7 +48,11 @@ def ingest() -> None:
 @click.option("--underlying-bar", default="0s", metavar="TIME", help="Its ts are starts of bars of this length.")
 @click.option("--underlying-age", default="5m", show_default=True, metavar="TIME", help="How old a price of it may be.")
 @click.option("--zone", metavar="ZONE", help="Of times without an offset.  [default: the preset's, or New York]")
-@click.option("--delay", metavar="TIME", help="How much later than ts a row was known, where no column says it.")
+@click.option(
+    "--delay",
+    metavar="TIME",
+    help="How much later than ts a row was known, where no column says it.  [default: the preset's]",
+)
 @click.option("--strict", is_flag=True, help="Refuse a file with a row that cannot be used.")
 def chain(
     files: tuple[pathlib.Path, ...],

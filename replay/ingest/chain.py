@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from replay import schema
 from replay.exposure.chain import OptionExposures, VolOrigin, option_exposures
@@ -41,16 +42,13 @@ def snapshots_of(
 
     Columns as :data:`replay.schema.ARROW`; columns of which the rows know nothing are null.
     """
-    kept = _collapse(rows, count)
-    ts, strike = kept["ts"].to_numpy(), kept["strike"].to_numpy()
-    recorded_at, call = kept["recorded_at"].to_numpy(), kept["call"].to_numpy()
+    kept, options = _collapse(rows, count)
     numbers = {name: _floats(kept[name]) for name in _SIDES}
-    spot = _floats(kept["snapshot_spot"])
     risk = option_exposures(
-        spot=spot,
-        strike=strike,
-        years=conventions.years(session, ts),
-        call=call,
+        spot=options.spot[options.snapshot],
+        strike=options.strike,
+        years=conventions.years(session, options.ts)[options.snapshot],
+        call=options.call,
         open_interest=numbers["open_interest"],
         given_vol=numbers["iv"],
         bid=numbers["bid"],
@@ -58,65 +56,88 @@ def snapshots_of(
         conventions=conventions,
     )
     count.options += len(kept)
-    count.shrunk += _shrunk(kept)
+    count.shrunk += options.shrunk
     for origin in VolOrigin:
         count.vols[origin.name.lower()] += int((risk.origin == origin).sum())
     known = {name for name in _SIDES if rows[name].is_not_null().any()} | {"iv"}
     if "open_interest" not in known:
         count.vols["without open interest"] += len(kept)
-    return _by_strike(_Options(ts, recorded_at, spot, strike, call, numbers, risk), known, session.date)
+    return _by_strike(options, numbers, risk, known, session.date)
 
 
-def _collapse(rows: pl.DataFrame, count: ChainCount) -> pl.DataFrame:
-    """One row an instant, strike and right, the last that came; sorted, with the snapshot's own spot."""
-    kept = rows.unique(subset=_KEY, keep="last", maintain_order=True)
-    distinct = rows.n_unique() if len(kept) < len(rows) else len(rows)
-    count.repeated += len(rows) - distinct
-    count.contradicting += distinct - len(kept)
-    snapshot = ["ts", "recorded_at"]
-    spots = kept.group_by(snapshot).agg(
-        pl.col("spot").last().alias("snapshot_spot"), (pl.col("spot").n_unique() > 1).alias("differs")
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """N options of S snapshots, sorted by ts, recorded_at, strike and right (puts first)."""
+
+    ts: Ints  # (S,)
+    recorded_at: Ints  # (S,)
+    spot: Floats  # (S,)
+    starts: Ints  # (S,) where each snapshot begins among the N
+    snapshot: Ints  # (N,) which snapshot an option belongs to
+    strike: Floats  # (N,)
+    call: Bools  # (N,)
+    cell: Ints  # (N,) which (snapshot, strike) an option belongs to, counted from 0
+
+    @property
+    def offsets(self) -> NDArray[np.int32]:
+        """(S + 1,) where the strikes of each snapshot begin among all."""
+        return np.append(self.cell[self.starts], self.cell[-1] + 1).astype(np.int32)
+
+    @property
+    def shrunk(self) -> int:
+        """How many snapshots list fewer strikes than the earlier revision that they replace."""
+        strikes = np.diff(self.offsets)
+        return int(((np.diff(self.ts) == 0) & (np.diff(strikes) < 0)).sum())
+
+
+def _collapse(rows: pl.DataFrame, count: ChainCount) -> tuple[pl.DataFrame, _Options]:
+    """One row an instant, strike and right, the last that came, in order."""
+    order = _order(rows)
+    kept = rows[order]
+    ts, recorded_at, strike, call = (kept[name].to_numpy() for name in _KEY)
+    new = _changes(ts, recorded_at, strike, call)
+    if not new.all():
+        distinct = rows.n_unique()
+        count.repeated += len(rows) - distinct
+        count.contradicting += distinct - int(new.sum())
+        last = np.append(new[1:], True)
+        kept, order = kept.filter(pl.Series(last)), order[last]
+        ts, recorded_at, strike, call = (kept[name].to_numpy() for name in _KEY)
+    new_snapshot = _changes(ts, recorded_at)
+    starts = np.flatnonzero(new_snapshot)
+    spot = _floats(kept["spot"])
+    differs = np.minimum.reduceat(spot, starts) != np.maximum.reduceat(spot, starts)
+    count.spot_differs += int(differs.sum())
+    newest = _floats(rows["spot"])[np.maximum.reduceat(order, starts)] if differs.any() else spot[starts]
+    cell = np.cumsum(new_snapshot | _changes(strike)) - 1
+    return kept, _Options(
+        ts[starts], recorded_at[starts], newest, starts, np.cumsum(new_snapshot) - 1, strike, call, cell
     )
-    count.spot_differs += int(spots["differs"].sum())
-    return kept.join(spots, on=snapshot, how="left").sort(_KEY)
 
 
-def _shrunk(kept: pl.DataFrame) -> int:
-    """How many snapshots list fewer strikes than the earlier revision that they replace."""
-    sizes = kept.group_by("ts", "recorded_at").agg(pl.col("strike").n_unique()).sort("ts", "recorded_at")
-    return int((sizes["strike"] < sizes.select(pl.col("strike").shift(1).over("ts")).to_series()).sum())
+def _order(rows: pl.DataFrame) -> Ints:
+    """What sorts rows by instant, strike and right, those of one key as they came."""
+    ts, recorded_at, strike, call = (rows[name].to_numpy() for name in _KEY)
+    bits = np.ascontiguousarray(strike, np.float64).view(np.uint64)  # of numbers above 0, in their order
+    contract = (bits << np.uint64(1)) | call
+    return np.lexsort((contract, recorded_at, ts))
 
 
 def _floats(column: pl.Series) -> Floats:
     return np.array(column.cast(pl.Float64).fill_null(float("nan")).to_numpy(), np.float64)
 
 
-@dataclass(frozen=True, slots=True)
-class _Options:
-    """N options sorted by ts, recorded_at, strike and right (puts first)."""
-
-    ts: Ints
-    recorded_at: Ints
-    spot: Floats
-    strike: Floats
-    call: Bools
-    numbers: dict[str, Floats]
-    risk: OptionExposures
-
-
-def _by_strike(options: _Options, known: set[str], date: dt.date) -> pa.Table:
+def _by_strike(
+    options: _Options, numbers: dict[str, Floats], risk: OptionExposures, known: set[str], date: dt.date
+) -> pa.Table:
     """Calls and puts of a strike side by side, lists by snapshot."""
-    new_snapshot = _changes(options.ts, options.recorded_at)
-    new_strike = new_snapshot | _changes(options.strike)
-    cell = np.cumsum(new_strike) - 1  # which (snapshot, strike) an option belongs to
-    cells = int(cell[-1]) + 1
-    starts = np.flatnonzero(new_snapshot)
-    offsets = np.append(cell[starts], cells).astype(np.int32)
+    cells, offsets = int(options.cell[-1]) + 1, options.offsets
+    sides = {calls: np.flatnonzero(options.call == calls) for calls in (True, False)}
+    places = {calls: options.cell[at] for calls, at in sides.items()}
 
     def side(values: Floats, calls: bool) -> Floats:
         laid = np.full(cells, np.nan)
-        chosen = options.call == calls
-        laid[cell[chosen]] = values[chosen]
+        laid[places[calls]] = values[sides[calls]]
         return laid
 
     def net(values: Floats) -> Floats:
@@ -125,17 +146,16 @@ def _by_strike(options: _Options, known: set[str], date: dt.date) -> pa.Table:
     def lists(values: Floats) -> pa.ListArray:
         return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))
 
-    risk = options.risk
     columns: dict[str, Any] = {
-        "ts": pa.array(options.ts[starts]).cast(schema.TIMESTAMP),
-        "recorded_at": pa.array(options.recorded_at[starts]).cast(schema.TIMESTAMP),
-        "spot": pa.array(options.spot[starts]),
-        "expiration": pa.array([date] * len(starts), pa.date32()),
-        "strike": lists(options.strike[np.flatnonzero(new_strike)]),
+        "ts": pa.array(options.ts).cast(schema.TIMESTAMP),
+        "recorded_at": pa.array(options.recorded_at).cast(schema.TIMESTAMP),
+        "spot": pa.array(options.spot),
+        "expiration": pa.array([date] * len(options.ts), pa.date32()),
+        "strike": lists(options.strike[np.flatnonzero(_changes(options.cell))]),
     }
     if "open_interest" in known:
         columns |= {name: lists(net(getattr(risk, name))) for name in ("gex", "dex", "vex", "chex")}
-    values = options.numbers | {"iv": risk.vol}
+    values = numbers | {"iv": risk.vol}
     for name, stored in _SIDES.items():
         if name in known:
             columns[f"call_{stored}"] = lists(side(values[name], True))

@@ -9,6 +9,7 @@ contract = "osi"          # the OCC symbol, SPY260724C00740000
 spot = "underlying"       # optional: else from another file, or by put-call parity
 price = "px"              # of trades; and size, quote_ts (when the quote beside it stood), sequence and condition
 root = "ticker"           # optional: rows of another root than the symbol's are left out
+settlement = "tod"        # optional, also in the file: am where the root settles at the open, else pm
 bid = "bid"               # and ask, iv, volume, open_interest: optional
 [call]                    # where a row holds both rights: the call's columns, and in [put] the put's;
 bid = "call_bid"          # instead of right, and of these in [columns]
@@ -44,7 +45,7 @@ PRINT: Final = ("price", "size", "quote_ts", "sequence", "condition")
 """What trades have beside quotes."""
 CONDITIONS: Final = ("cancelled", "late", "legs")
 """What the condition of a trade may say of it."""
-OPTIONAL: Final = ("recorded_at", "date", "spot", "contract", "root", *SIDES, *PRINT)
+OPTIONAL: Final = ("recorded_at", "date", "spot", "contract", "root", "settlement", *SIDES, *PRINT)
 UNITS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 """Nanoseconds in a unit."""
 _PRESETS = pathlib.Path(__file__).parent / "presets"
@@ -71,6 +72,11 @@ class Mapping:
         """Every column of the file that the map names, each once."""
         named = (*self.columns.values(), *self.call_columns.values(), *self.put_columns.values())
         return list(dict.fromkeys(named))
+
+    @property
+    def absent(self) -> set[str]:
+        """Those of them that the file may lack."""
+        return {theirs for ours, theirs in self.columns.items() if ours == "settlement"}
 
 
 def presets() -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import pathlib
 import re
 from collections.abc import Callable, Collection, Iterator
@@ -25,6 +26,8 @@ NOT_0DTE: Final = "expires on another date than its session's"
 AM_SETTLED: Final = ("SPX", "NDX", "RUT", "VIX")
 """Roots whose options settle at the open of their expiration, which is after their last trading day."""
 MALFORMED: Final = "has another number of fields than the header"
+CUT_SHORT: Final = "is a gzip that is cut short or damaged; fetch it again"
+GZIP: Final = b"\x1f\x8b"
 
 _OTHERS: Final = {
     b"%PDF": "a PDF",
@@ -36,6 +39,8 @@ _OTHERS: Final = {
 }
 _OCC = r"^(?:O:)?([A-Z]{1,6}[0-9]?) *(\d{6})([CP])(\d{8})$"
 _THOUSANDS: Final = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?")
+_NOTHING: Final = ("", "null", "none", "na", "n/a", "-", "--")
+"""What files write for a number that there is not, in lower case."""
 
 
 @dataclass(slots=True)
@@ -56,7 +61,7 @@ class Count:
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the rows read: how many, and those rejected or left out by reason."""
+    """What became of the rows read: how many, and those rejected or left out by reason. A row of both rights is two."""
 
     read: int = 0
     rejected: dict[str, Count] = field(default_factory=dict)
@@ -81,11 +86,17 @@ def read_batches(path: pathlib.Path, mapping: Mapping, tally: Tally, *, strict: 
 
     Raises :class:`~replay.errors.InputError` naming the file where it cannot be read or lacks a mapped column.
     """
-    magic = _magic(path)
+    magic = magic_of(path)
     try:
         yield from _parquet(path, mapping) if magic == b"PAR1" else _csv(path, mapping, tally, magic, strict=strict)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read: {str(error).splitlines()[0]}", path=str(path)) from error
+        raise _unread(path, magic, error) from error
+
+
+def _unread(path: pathlib.Path, magic: bytes, error: Exception) -> InputError:
+    """That a file could not be read."""
+    zipped = magic[:2] == GZIP and isinstance(error, OSError)
+    return InputError(CUT_SHORT if zipped else f"cannot be read: {str(error).splitlines()[0]}", path=str(path))
 
 
 def _csv(path: pathlib.Path, mapping: Mapping, tally: Tally, magic: bytes, *, strict: bool) -> Iterator[Batch]:
@@ -97,7 +108,7 @@ def _csv(path: pathlib.Path, mapping: Mapping, tally: Tally, magic: bytes, *, st
         tally.reject(MALFORMED, 1, str(path), row.number)
         return "skip"
 
-    compression = "gzip" if magic[:2] == b"\x1f\x8b" else None
+    compression = "gzip" if magic[:2] == GZIP else None
     with path.open("rb") as raw, pa.input_stream(raw, compression=compression) as source:
         header = _header(path, compression)
         wanted = _wanted(path, header, mapping)
@@ -133,17 +144,20 @@ def _physical(lines: np.ndarray[Any, np.dtype[np.int64]], skipped: list[int]) ->
 
 def header_of(path: pathlib.Path) -> list[str]:
     """The names of a CSV, CSV.gz or Parquet file's columns; raises as :func:`read_batches` does."""
-    magic = _magic(path)
+    magic = magic_of(path)
     try:
         if magic == b"PAR1":
             return list(pq.read_schema(path).names)
-        return [name.strip() for name in _header(path, "gzip" if magic[:2] == b"\x1f\x8b" else None)]
+        return [name.strip() for name in _header(path, "gzip" if magic[:2] == GZIP else None)]
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read: {str(error).splitlines()[0]}", path=str(path)) from error
+        raise _unread(path, magic, error) from error
 
 
-def _magic(path: pathlib.Path) -> bytes:
-    """A file's first four bytes. Raises :class:`~replay.errors.InputError` for none, or those of what is not read."""
+def magic_of(path: pathlib.Path, read: str = "CSV, CSV.gz and Parquet are read") -> bytes:
+    """A file's first four bytes.
+
+    Raises :class:`~replay.errors.InputError` if there are none, or they are of what is not among that ``read``.
+    """
     try:
         with path.open("rb") as file:
             magic = file.read(4)
@@ -152,8 +166,8 @@ def _magic(path: pathlib.Path) -> bytes:
     if not magic:
         raise InputError("is empty", path=str(path))
     for start, what in _OTHERS.items():
-        if magic.startswith(start):
-            raise InputError(f"is {what}; CSV, CSV.gz and Parquet are read", path=str(path))
+        if magic.startswith(start) and what not in read:
+            raise InputError(f"is {what}; {read}", path=str(path))
     return magic
 
 
@@ -165,7 +179,7 @@ def _header(path: pathlib.Path, compression: str | None) -> list[str]:
         raise InputError("is no text: neither CSV nor Parquet", path=str(path))
     if ";" in first and "," not in first:
         raise InputError("is separated by semicolons; commas are read", path=str(path))
-    return [name.strip('"') for name in first.split(",")]
+    return next(csv.reader([first]), [""])
 
 
 def _parquet(path: pathlib.Path, mapping: Mapping) -> Iterator[Batch]:
@@ -177,7 +191,11 @@ def _parquet(path: pathlib.Path, mapping: Mapping) -> Iterator[Batch]:
         for batch in file.iter_batches(PARQUET_ROWS, columns=wanted):
             lines = np.arange(before, before + batch.num_rows)
             before += batch.num_rows
-            yield Batch(_frame(pa.table(batch)), lines, size * before // total)
+            frame = _frame(pa.table(batch))
+            for name, kind in frame.schema.items():
+                if kind.is_nested() or kind == pl.Boolean:
+                    raise InputError(f"column {name} holds {kind}, not text, numbers or times", path=str(path))
+            yield Batch(frame, lines, size * before // total)
 
 
 def _wanted(path: pathlib.Path, there: list[str], mapping: Mapping) -> list[str]:
@@ -187,7 +205,7 @@ def _wanted(path: pathlib.Path, there: list[str], mapping: Mapping) -> list[str]
     for name in there:
         repeated |= {name.strip()} & set(own)
         own.setdefault(name.strip(), name)
-    missing = [name for name in mapping.theirs if name not in own]
+    missing = [name for name in mapping.theirs if name not in own and name not in mapping.absent]
     if missing:
         raise InputError(
             f"lacks column {', '.join(missing)} of the map {mapping.name}; it has {', '.join(there)[:500]}",
@@ -197,18 +215,18 @@ def _wanted(path: pathlib.Path, there: list[str], mapping: Mapping) -> list[str]
         raise InputError(
             f"has column {', '.join(sorted(repeated & set(mapping.theirs)))} more than once", path=str(path)
         )
-    return [own[name] for name in mapping.theirs]
+    return [own[name] for name in mapping.theirs if name in own]
 
 
 def _frame(table: pa.Table) -> pl.DataFrame:
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
-    return frame.rename(str.strip)
+    return frame.with_columns(pl.col(pl.Categorical).cast(pl.String)).rename(str.strip)
 
 
 def ours(rows: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
     """The file's rows with our names, one a contract: where a row holds both rights, the call's and then the put's."""
-    base = [pl.col(theirs).alias(ours) for ours, theirs in mapping.columns.items()]
+    base = [pl.col(theirs).alias(ours) for ours, theirs in mapping.columns.items() if theirs in rows.columns]
     if not mapping.call_columns:
         return rows.select("line", *base)
     parts = [
@@ -228,8 +246,8 @@ def check(
     ``spot`` is null where the map has none. Of contracts whose root the file tells, those of ``roots`` are usable.
     The others are counted by their first fault, or with ``strict`` raise :class:`~replay.errors.InputError`.
     """
-    tally.read += len(batch.lines)
     rows = ours(batch.rows.with_columns(line=pl.Series(batch.lines)), mapping)
+    tally.read += len(rows)
     if "contract" in rows.columns:
         rows = with_contracts(rows)
     if "recorded_at" not in rows.columns:
@@ -338,9 +356,8 @@ def _reason(rows: pl.DataFrame, mapping: Mapping, roots: Collection[str]) -> pl.
         faults.append((text_of("ts") == mapping.columns["ts"], "repeats the header"))
     if "contract" in there:
         faults.append((pl.col("right").is_null(), "has a contract that is no OCC symbol such as SPY260724C00740000"))
-    if "root" in there and roots:
-        root = text_of("root").str.to_uppercase()
-        faults.append((root.is_in(AM_SETTLED), "has a root that is AM-settled: it stopped trading the day before"))
+    root = text_of("root").str.to_uppercase() if "root" in there and roots else None
+    if root is not None:
         faults.append((~root.is_in([*roots]), f"has a root that is not {' or '.join(roots)}"))
     faults += [
         (~pl.col("ts_read"), "has a ts that cannot be read"),
@@ -354,6 +371,11 @@ def _reason(rows: pl.DataFrame, mapping: Mapping, roots: Collection[str]) -> pl.
         (pl.col("closed"), "has a ts on a day without a session"),
         (pl.col("expires").is_null(), "has an expiration that is no date (YYYY-MM-DD)"),
         (pl.col("expires") != pl.col("session_date"), NOT_0DTE),
+    ]
+    if root is not None:
+        told = text_of("settlement").str.to_lowercase() == "am" if "settlement" in there else root.is_in(AM_SETTLED)
+        faults.append((told, "has a root that is AM-settled: it stopped trading the day before"))
+    faults += [
         (pl.col("call").is_null(), "has a right that is neither call nor put"),
         (~above_zero("strike"), "has a strike that is no number above 0"),
     ]
@@ -362,8 +384,10 @@ def _reason(rows: pl.DataFrame, mapping: Mapping, roots: Collection[str]) -> pl.
     for name in SIDES:
         if name in there:
             number = pl.col(f"{name}_number")
-            unread = pl.col(name).is_not_null() & number.is_null()
-            faults.append((unread, f"has a {name} that is no number"))
+            if rows[f"{name}_number"].null_count() > rows[name].null_count():
+                unread = pl.col(name).is_not_null() & number.is_null()
+                nothing = text_of(name).str.to_lowercase().is_in(_NOTHING)
+                faults.append((unread & ~nothing, f"has a {name} that is no number"))
             faults.append(((number < 0) | number.is_infinite(), f"has a {name} below 0 or infinite"))
     chain: Any = pl
     for condition, reason in faults:

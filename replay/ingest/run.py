@@ -7,7 +7,7 @@ import os
 import pathlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -18,18 +18,17 @@ from replay.errors import ConflictingRow, InputError
 from replay.exposure.conventions import REPLAY_1, Conventions
 from replay.ingest.buckets import SessionBuckets
 from replay.ingest.chain import ChainCount, snapshots_of
+from replay.ingest.clock import WallClock
+from replay.ingest.clock import check_clock as check_clock
 from replay.ingest.mapping import Mapping
 from replay.ingest.rows import NOT_0DTE, Tally, check
 from replay.ingest.underlying import Prices, with_parity
 from replay.ingest.vendors import Source, joined
-from replay.sessions import MINUTE, NEW_YORK, Session, find_session, from_us, to_us
+from replay.sessions import Session, find_session
 from replay.storage.files import Partition
 from replay.storage.writer import LakeWriter
 
 Progress = Callable[[str, int], None]
-
-_MARGIN: Final = 30 * MINUTE
-"""How far outside of its session a quote may usually stand."""
 
 
 @dataclass(slots=True)
@@ -107,17 +106,21 @@ def ingest_chain(
     origin = mapping if isinstance(mapping, Source) else Source(mapping.name, mapping)
     report = IngestReport(name, len(files))
     roots = (name, f"{name}W", f"{name}P")
+    clock = WallClock()
     with SessionBuckets() as buckets:
         for file in files:
             path = pathlib.Path(file)
             before = report.tally.read
             for batch, columns in origin.read(path, report.tally, strict=strict):
                 rows = check(batch, columns, str(path), report.tally, strict=strict, roots=roots)
+                clock.add(rows)
                 buckets.add(rows)
                 if progress is not None:
                     progress(str(path), batch.bytes_read)
             if report.tally.read == before:
                 raise InputError("holds a header and no rows", path=str(path))
+        if not origin.zoned:
+            clock.check("; --zone America/New_York takes them as they are")
         with LakeWriter(lake, filesystem, allow_mixed=allow_mixed) as writer:
             _write(report, buckets, writer, _Making(origin, conventions, underlying, solve))
     if not report.sessions:
@@ -169,7 +172,6 @@ def _write(report: IngestReport, buckets: SessionBuckets, writer: LakeWriter, ma
     for date, rows in buckets.sessions():
         session = find_session(date)
         assert session is not None, "rows of days without a session are rejected"
-        check_clock(rows, session)
         table, origin = making.snapshots(rows, session, report.count)
         if table is None:
             continue
@@ -179,25 +181,6 @@ def _write(report: IngestReport, buckets: SessionBuckets, writer: LakeWriter, ma
         except ConflictingRow as error:
             raise ConflictingRow(f"{error.message}; the session {date} was not written") from error
         report.sessions[date] = (table.num_rows, new)
-
-
-def check_clock(rows: pl.DataFrame, session: Session) -> None:
-    """Raise where most of a session's times lie outside of it, and would not if they had been meant as UTC."""
-    ts = rows["ts"].to_numpy()
-    opens, closes = to_us(session.open) - _MARGIN, to_us(session.close) + _MARGIN
-    offset = session.open.astimezone(NEW_YORK).utcoffset()
-    assert offset is not None
-    moved = ts + int(offset / dt.timedelta(microseconds=1))
-    outside = int(((ts < opens) | (ts > closes)).sum())
-    if 2 * outside > len(ts) and int(((moved < opens) | (moved > closes)).sum()) == 0:
-        first, last, start, end = (
-            from_us(int(us)).astimezone(NEW_YORK).strftime("%H:%M")
-            for us in (ts.min(), ts.max(), opens + _MARGIN, closes - _MARGIN)
-        )
-        raise InputError(
-            f"the rows of {session.date} are at {first} to {last} New York, and the session is {start} to {end}; "
-            "they look like UTC: give --zone UTC, or [time] zone in the map"
-        )
 
 
 def _why(tally: Tally) -> str:

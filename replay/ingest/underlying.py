@@ -13,7 +13,7 @@ import polars as pl
 from replay.errors import InputError
 from replay.exposure.conventions import Conventions
 from replay.ingest.mapping import Mapping
-from replay.ingest.rows import Tally, read_batches
+from replay.ingest.rows import Tally, header_of, read_batches
 from replay.ingest.times import instant, text_of
 from replay.sessions import MINUTE, Session
 
@@ -23,28 +23,31 @@ AGE_US: Final = 5 * MINUTE
 NEAREST: Final = 5
 """How many strikes around the money put-call parity is taken at."""
 
-_NAMES: Final = ("ts", "price")
+_NAMES: Final = ("ts", "price", "recorded_at")
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Prices of the underlying: ``frame`` has ``known`` (microseconds since the epoch, ascending) and ``price``."""
+    """Prices of the underlying: ``frame`` has ``known`` (microseconds since the epoch, ascending), ``price``
+    and ``recorded``, when the file says that it was recorded."""
 
     frame: pl.DataFrame
     age_us: int = AGE_US
 
     def of(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """The rows with ``spot`` where it was null: the last price at or before their ``ts``, unless it is too old."""
+        """The rows with ``spot`` where it was null: the last price at or before their ``ts``, unless it is too old, or
+        was recorded later than the row."""
         instants_ = rows.select("ts").unique().sort("ts")
         found = instants_.join_asof(
             self.frame, left_on="ts", right_on="known", strategy="backward", tolerance=self.age_us
         )
-        joined = rows.join(found.select("ts", "price"), on="ts", how="left", maintain_order="left")
-        return joined.with_columns(spot=pl.coalesce("spot", "price")).drop("price")
+        joined = rows.join(found.select("ts", "price", "recorded"), on="ts", how="left", maintain_order="left")
+        price = pl.when(pl.col("recorded") <= pl.col("recorded_at")).then(pl.col("price"))
+        return joined.with_columns(spot=pl.coalesce("spot", price)).drop("price", "recorded")
 
 
 def read_prices(files: Sequence[str | os.PathLike[str]], zone: str, bar_us: int = 0, age_us: int = AGE_US) -> Prices:
-    """Prices from CSV, CSV.gz or Parquet with the columns ``ts`` and ``price``.
+    """Prices from CSV, CSV.gz or Parquet with the columns ``ts`` and ``price``, and maybe ``recorded_at``.
 
     Parameters
     ----------
@@ -60,22 +63,32 @@ def read_prices(files: Sequence[str | os.PathLike[str]], zone: str, bar_us: int 
     InputError
         If a file cannot be read, or holds a time or price that cannot be.
     """
-    mapping = Mapping("underlying", {"ts": "ts", "spot": "price"}, zone)
     parts = []
     for file in files:
         path, tally = pathlib.Path(file), Tally()
+        names = [name for name in _NAMES if name != "recorded_at" or name in header_of(path)]
+        mapping = Mapping("underlying", {name: name for name in names}, zone)
         for batch in read_batches(path, mapping, tally, strict=True):
-            known = instant(batch.rows, "ts", mapping)["ts_us"]
-            number = text_of("price").cast(pl.Float64, strict=False)
-            part = batch.rows.with_columns(line=pl.Series(batch.lines), known=known, number=number)
-            sound = pl.col("known").is_not_null() & pl.col("number").is_finite() & (pl.col("number") > 0)
+            part = batch.rows.with_columns(
+                line=pl.Series(batch.lines),
+                known=instant(batch.rows, "ts", mapping)["ts_us"] + bar_us,
+                number=text_of("price").cast(pl.Float64, strict=False),
+            )
+            recorded = pl.col("known")
+            if "recorded_at" in names:
+                recorded = instant(batch.rows, "recorded_at", mapping)["recorded_at_us"]
+            part = part.with_columns(recorded=recorded)
+            sound = (pl.col("recorded") >= pl.col("known")) & pl.col("number").is_finite() & (pl.col("number") > 0)
             wrong = part.filter(~sound.fill_null(False))
             if len(wrong):
-                held = ", ".join(f"{name} {wrong[name][0]!s}" for name in _NAMES)
+                held = ", ".join(f"{name} {wrong[name][0]!s}" for name in names)
+                later = ", and a recorded_at not before the time" if "recorded_at" in names else ""
                 raise InputError(
-                    f"has {held}; a row is a time and a price above 0", path=str(path), line=int(wrong["line"][0])
+                    f"has {held}; a row is a time and a price above 0{later}",
+                    path=str(path),
+                    line=int(wrong["line"][0]),
                 )
-            parts.append(part.select(pl.col("known") + bar_us, pl.col("number").alias("price")))
+            parts.append(part.select("known", pl.col("number").alias("price"), "recorded"))
     if not parts:
         raise InputError(f"{', '.join(str(file) for file in files)}: no price of the underlying")
     frame = pl.concat(parts).unique("known", keep="last", maintain_order=True).sort("known")
