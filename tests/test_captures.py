@@ -413,6 +413,35 @@ def test_sessions_before_a_refused_one_are_written(root: pathlib.Path) -> None:
     assert [path.parent.name for path in root.rglob("*.parquet")] == [f"date={DAY}"]
 
 
+def test_what_cannot_be_given_back_is_left_out_and_named_where_that_is_asked(root: pathlib.Path) -> None:
+    wrong = answer("10:01:30", BARS | {"10:01": {600.0: 3.5, 601.0: 4.0}})
+    report = ingest(root, GOOD, b"{", wrong, answer("10:01:40", {}), answer("10:01:30", BARS, "dex"), leave_out=True)
+    assert [reason.partition(":")[0].rpartition("/")[2] for reason in report.left_out] == [
+        f"capture-{i}.json" for i in (1, 2, 3)
+    ]
+    with replay.open_lake(root) as lake:
+        for kept in (GOOD, answer("10:01:30", BARS, "dex")):
+            assert without_price(asked_again(lake, kept, 390)) == without_price(kept)
+
+
+def changes_of(levels: list[float]) -> list[float]:
+    return [levels[0], *(b - a for a, b in itertools.pairwise(levels))]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_changes_over_six_magnitudes_come_back_to_the_last_bit(root: pathlib.Path, seed: int) -> None:
+    """Where adding up loses bits, other levels are found that have the very same changes."""
+    rng = lakes.dice(seed)
+    minutes = [f"10:{i:02}" for i in range(30)]
+    columns = {
+        600.0 + k: changes_of([rng.uniform(-1, 1) * 10.0 ** rng.randint(3, 9) for _ in minutes]) for k in range(4)
+    }
+    body = answer("10:29:59", {t: {k: c[i] for k, c in columns.items()} for i, t in enumerate(minutes)}, mode="delta")
+    ingest(root, body)
+    with replay.open_lake(root) as lake:
+        assert without_price(asked_again(lake, body, 390)) == without_price(body)
+
+
 def test_no_symbol_and_no_file_are_refused(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
     with pytest.raises(InputError, match="symbol 'S P' is none"):
         ingest_captures([], root, "S P")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib
 import json
 import pathlib
@@ -16,7 +17,8 @@ from click.testing import CliRunner
 import replay
 from replay.errors import CannotWrite, InputError, MissingExtra
 from replay.ingest.captures import ingest_captures
-from replay.ingest.record import Cycle, Recorder
+from replay.ingest.cycles import Cycle
+from replay.ingest.record import Recorder
 from tests import lakes
 from tests.lakes import DAY, MINUTE, SECOND, at
 from tests.live_server import Answer, Asked, Server, from_lake, serving
@@ -236,6 +238,29 @@ def test_after_a_body_that_cannot_be_taken_the_window_stays_short(
     assert [asked.query["minutes"] for asked in server.asked] == ["390", "6", "6", "6"]
 
 
+def test_files_of_cycles_are_merged_as_it_goes_and_at_the_end(
+    server: Server, live: SecondLake, root: pathlib.Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("replay.ingest.record.MERGE_FILES", 4)
+    files: list[int] = []
+    recorder(
+        server.url, root, clock, until=at("09:40"), progress=lambda _: files.append(len(list(root.rglob("*.parquet"))))
+    ).run()
+    assert max(files) <= 8
+    assert len(list(root.rglob("*.parquet"))) == 1
+    assert_answers(root, live, clock.now // 1000 * 1000, 390)
+
+
+def test_a_session_without_strikes_yet_is_waited_for(
+    server: Server, live: SecondLake, root: pathlib.Path, clock: Clock
+) -> None:
+    nothing = {"status": "ERROR", "error": "no_strike_data_for_window", "message": "2 samples, none with strikes"}
+    server.first = [Answer(nothing, 400)]
+    report = recorder(server.url, root, clock, metrics=("gex",), until=at("09:34")).run()
+    assert report.failed["gex"] == 1
+    assert report.bodies["gex"] > 1
+
+
 def test_each_answer_is_kept_and_ingests_to_the_same_lake(
     server: Server, live: SecondLake, root: pathlib.Path, tmp_path: pathlib.Path, clock: Clock
 ) -> None:
@@ -247,6 +272,10 @@ def test_each_answer_is_kept_and_ingests_to_the_same_lake(
     with replay.open_lake(root) as lake, replay.open_lake(tmp_path / "again") as again:
         for metric in METRICS:
             assert lake.heatmap("SPY", now, metric).to_json() == again.heatmap("SPY", now, metric).to_json()
+    packed = tmp_path / "kept.jsonl.gz"
+    for _ in range(2):  # each answer is a member of its own, so that a recording goes on in the same file
+        recorder(server.url, tmp_path / "third", clock, keep=packed).run(once=True)
+    assert len(gzip.decompress(packed.read_bytes()).splitlines()) == 2 * len(METRICS)
     with pytest.raises(CannotWrite, match="nowhere"):
         recorder(server.url, root, clock, keep=tmp_path / "nowhere" / "kept").run(once=True)
 

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=pathlib.Path))
 @options.ingested
-def heatmap(files: tuple[pathlib.Path, ...], lake_path: str, symbol: str, allow_mixed: bool) -> None:
+@click.option(
+    "--leave-out",
+    is_flag=True,
+    help="Leave out, and name, bodies that could not be given back, instead of refusing their session.",
+)
+def heatmap(files: tuple[pathlib.Path, ...], lake_path: str, symbol: str, allow_mixed: bool, leave_out: bool) -> None:
     """Ingest FILES of captured answers of the live heatmap endpoint: JSON, one body a file or one a line, or gzip.
 
     They may be of any metric, mode, window and session, in any order. The lake answers each captured request with
@@ -29,7 +34,9 @@ def heatmap(files: tuple[pathlib.Path, ...], lake_path: str, symbol: str, allow_
     """
     from replay.ingest.captures import ingest_captures
 
-    report = ingest_captures(files, lake_path, symbol, allow_mixed=allow_mixed)
+    report = ingest_captures(files, lake_path, symbol, leave_out=leave_out, allow_mixed=allow_mixed)
+    for reason in report.left_out:
+        click.echo(f"left out: {reason}", err=True)
     click.echo(_summary(report), nl=False)
 
 
@@ -50,6 +57,7 @@ def _summary(report: CaptureReport) -> str:
     lines.append("  " + ", ".join(f"{metric} {count:,}" for metric, count in sorted(report.bodies.items())))
     lines += [f"  {date}  rows: {written_text(written)}" for date, written in report.sessions.items()]
     notes = [
+        (len(report.left_out), "left out, named on stderr"),
         (report.repeated, "repeat another body of the same as_of"),
         (report.empty, "without bars"),
         (report.gaps, "gap intervals, which are not kept"),

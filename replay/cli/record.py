@@ -13,7 +13,7 @@ from replay.cli import options
 from replay.cli.ingest_heatmap import written_text
 
 if TYPE_CHECKING:
-    from replay.ingest.record import Cycle, RecordReport
+    from replay.ingest.cycles import Cycle, RecordReport
 
 
 @click.command()

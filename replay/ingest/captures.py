@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from replay import heatmap, schema
-from replay.contract import MINUTES_MIN, TIERS, is_symbol, normalise_symbol
+from replay.contract import MINUTES_MIN, MODES, TIERS, is_symbol, normalise_symbol
 from replay.errors import InputError
 from replay.exposure.conventions import LIVE
 from replay.heatmap import Heatmap
@@ -33,8 +33,9 @@ class CaptureReport:
     """What an ingest did.
 
     ``bodies`` counts by metric; ``repeated`` those that say what another of the same request says, ``empty`` those
-    without bars, ``gaps`` the gap intervals and ``unknown`` by name the fields that are not kept. ``sessions`` has the
-    rows that are the first of their bar, those that correct an earlier one, and those stored before that say more now.
+    without bars, ``gaps`` the gap intervals and ``unknown`` by name the fields that are not kept. ``left_out`` says of
+    each body that was left out why. ``sessions`` has the rows that are the first of their bar, those that correct an
+    earlier one, and those stored before that say more now.
     """
 
     symbol: str
@@ -44,6 +45,7 @@ class CaptureReport:
     empty: int = 0
     gaps: int = 0
     unknown: Counter[str] = field(default_factory=Counter)
+    left_out: list[str] = field(default_factory=list)
     sessions: dict[dt.date, Written] = field(default_factory=dict)
 
 
@@ -72,6 +74,7 @@ def ingest_captures(
     lake: str | os.PathLike[str],
     symbol: str,
     *,
+    leave_out: bool = False,
     allow_mixed: bool = False,
     filesystem: Any | None = None,
 ) -> CaptureReport:
@@ -85,6 +88,9 @@ def ingest_captures(
         Where to write; it comes into being if there is none. On ``filesystem`` (fsspec) if one is given.
     symbol
         Whose bodies they are.
+    leave_out
+        Leave out, and name in the report, what is no body, and bodies that contradict what came before them such that
+        not all could be given back.
     allow_mixed
         Let the symbol hold exposures under other conventions beside live's.
 
@@ -104,7 +110,13 @@ def ingest_captures(
     with SessionBodies() as bodies:
         for file in files:
             for origin, text in read_file(pathlib.Path(file)):
-                body = read_body(parse(text, origin), origin, name)
+                try:
+                    body = read_body(parse(text, origin), origin, name)
+                except InputError as error:
+                    if not leave_out:
+                        raise
+                    report.left_out.append(error.message)
+                    continue
                 bodies.add(body, text)
                 report.bodies[body.metric] += 1
                 report.empty += not len(body.minutes)
@@ -114,9 +126,22 @@ def ingest_captures(
             for date in bodies.dates():
                 session = CapturedSession(writer, name, date)
                 for group in bodies.moments(date, name):
-                    report.repeated += session.take(group)
+                    if leave_out:
+                        report.repeated += len(group) - len(group := distinct(group))
+                        report.left_out += [error.message for _, error in session.take_each(group)]
+                    else:
+                        report.repeated += session.take(group)
                 report.sessions[date] = session.flush()
     return report
+
+
+def distinct(group: Sequence[Body]) -> list[Body]:
+    """The bodies of one ``as_of`` without those that say what another one says."""
+    found: list[Body] = []
+    for body in group:
+        if not any(body.repeats(other) for other in found):
+            found.append(body)
+    return found
 
 
 class CapturedSession:
@@ -139,10 +164,49 @@ class CapturedSession:
         InputError
             If they could not all be given back; what was taken before stays as it was.
         """
-        bodies: list[Body] = []
-        for body in group:
-            if not any(body.repeats(other) for other in bodies):
-                bodies.append(body)
+        bodies = distinct(group)
+        made = self._made(bodies)
+        for tier, revisions in self._tiers.items():
+            for row in made[tier].values():
+                before = revisions.at(row.ts)
+                if before is None:
+                    self._counts.new += 1
+                elif before.recorded_at < row.recorded_at:
+                    self._counts.corrections += 1
+            revisions.put(made[tier].values())
+        return len(group) - len(bodies)
+
+    def take_each(self, group: Sequence[Body]) -> list[tuple[Body, InputError]]:
+        """As :meth:`take`, but leaves out what cannot be given back beside the bodies before it; returns it, and why.
+
+        Bodies of mode ``raw`` come before those of ``delta``.
+        """
+        try:
+            self.take(group)
+        except InputError:
+            taken: list[Body] = []
+            left: list[tuple[Body, InputError]] = []
+            for body in sorted(group, key=lambda body: MODES.index(body.mode)):
+                try:
+                    self._made([*taken, body])
+                except InputError as error:
+                    left.append((body, error))
+                else:
+                    taken.append(body)
+            if taken:
+                self.take(taken)
+            return left
+        return []
+
+    def flush(self) -> Written:
+        """Write what was made since the last time."""
+        done, self._counts = self._counts, Written()
+        rows = sum(revisions.flush(self._writer, METADATA, self._columns) for revisions in self._tiers.values())
+        done.filled = max(0, rows - done.new - done.corrections)
+        return done
+
+    def _made(self, bodies: Sequence[Body]) -> dict[str, dict[int, Row]]:
+        """The rows by tier and ts that must come for all bodies of one ``as_of`` to be given back."""
         as_of = bodies[0].as_of
         self._columns.update(body.metric for body in bodies)
         for revisions in self._tiers.values():
@@ -153,22 +217,7 @@ class CapturedSession:
             made[tier] = rows_of(there, revisions) if there else {}
         for body in bodies:
             self._check(body, made)
-        for tier, revisions in self._tiers.items():
-            for row in made[tier].values():
-                before = revisions.at(row.ts)
-                if before is None:
-                    self._counts.new += 1
-                elif before.recorded_at < as_of:
-                    self._counts.corrections += 1
-            revisions.put(made[tier].values())
-        return len(group) - len(bodies)
-
-    def flush(self) -> Written:
-        """Write what was made since the last time."""
-        done, self._counts = self._counts, Written()
-        rows = sum(revisions.flush(self._writer, METADATA, self._columns) for revisions in self._tiers.values())
-        done.filled = max(0, rows - done.new - done.corrections)
-        return done
+        return made
 
     def _check(self, body: Body, made: dict[str, dict[int, Row]]) -> None:
         """Refuse a body that the lake, with the rows that are made, would not give back."""

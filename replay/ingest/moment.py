@@ -11,6 +11,7 @@ import numpy as np
 from replay.contract import FLOW_METRICS
 from replay.heatmap import columns_of, combine
 from replay.ingest.bodies import Body
+from replay.ingest.differences import undone
 from replay.ingest.revisions import Revisions, Row
 from replay.ragged import Bools, Floats, Ints
 from replay.sessions import iso_utc
@@ -75,9 +76,10 @@ class _Moment:
         return found
 
     def _of(self, metric: str) -> Iterator[tuple[Body, Ints, Ints]]:
-        """The bodies of a metric, raw ones first, with the places of their bars and strikes."""
+        """The bodies of a metric with the places of their bars and strikes: raw ones first, then the shorter ones."""
         own = [(body, *places) for body, places in zip(self._bodies, self._places, strict=True)]
-        yield from sorted((each for each in own if each[0].metric == metric), key=lambda each: _is_delta(each[0]))
+        own.sort(key=lambda each: (_is_delta(each[0]), -int(each[0].minutes[0])))
+        yield from (each for each in own if each[0].metric == metric)
 
     def _spots(self) -> Floats:
         spot = np.full(len(self._bars), np.nan)
@@ -104,7 +106,7 @@ class _Moment:
             told = np.ones(body.values.shape, np.bool_)
             values = body.values
             if _is_delta(body):
-                values, told = _undone(body, said.values[cells], said.told[cells], shown[cells])
+                values, told = undone(body, said.values[cells], said.told[cells], shown[cells])
             before = said.values[cells]
             wrong = np.argwhere(said.told[cells] & told & ~_same(before, values))
             if len(wrong):
@@ -242,39 +244,3 @@ def _around(values: Floats) -> Iterator[Floats]:
         below, above = np.nextafter(below, -np.inf), np.nextafter(above, np.inf)
         yield below
         yield above
-
-
-def _undone(body: Body, raw: Floats, known: Bools, shown: Floats) -> tuple[Floats, Bools]:
-    """The levels (T, K) behind a body of mode ``delta``, and which of them it tells.
-
-    A level is the one before and the change; of the floats around the sum it is one whose difference is the change
-    exactly, the ``shown`` one if that will do, and a ``raw`` body's of the same moment where that is ``known``.
-    After a null the level is not known, unless a raw body has it.
-    """
-    levels, told = np.full(body.values.shape, np.nan), np.zeros(body.values.shape, np.bool_)
-    for i, change in enumerate(body.values):
-        if i == 0:
-            levels[0], told[0] = change, True
-        else:
-            before = levels[i - 1]
-            has, sound = ~np.isnan(change), ~np.isnan(before)
-            lost = np.flatnonzero(has & ~sound & ~known[i])
-            if len(lost):
-                _refuse_delta(body, i, int(lost[0]), "the level before it is null")
-            found = np.full(len(change), np.nan)
-            for candidate in (shown[i], *_around(before + change)):
-                found = np.where(np.isnan(found) & (candidate - before == change), candidate, found)
-            lost = np.flatnonzero(has & np.isnan(found) & ~known[i])
-            if len(lost):
-                _refuse_delta(body, i, int(lost[0]), "no number has this difference from the level before it")
-            levels[i], told[i] = found, has | sound
-        levels[i] = np.where(known[i], raw[i], levels[i])
-        told[i] |= known[i]
-    return levels, told
-
-
-def _refuse_delta(body: Body, i: int, k: int, why: str) -> None:
-    body.origin.refuse(
-        f"bars[{i}].values[{k}], strike {body.strikes[k]:g}, is a change of {_told(body.values[i, k])}, and its level "
-        f"cannot be told: {why}; capture mode=raw"
-    )

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 import orjson
 
-from replay.contract import METRICS, MINUTES_MAX, check_metric, check_minutes, is_symbol, normalise_symbol
-from replay.errors import CannotWrite, InputError, MissingExtra
+from replay.contract import METRICS, MINUTES_MAX, TIERS, check_metric, check_minutes, is_symbol, normalise_symbol
+from replay.errors import InputError, MissingExtra, NoStrikeData
 from replay.ingest.bodies import Body, Origin, error_text, parse, read_body
-from replay.ingest.captures import CapturedSession, Written
+from replay.ingest.captures import CapturedSession
+from replay.ingest.cycles import Cycle, RecordReport, keep_line
 from replay.sessions import MINUTE, SECOND, find_session, iso_utc, session_date, to_us
+from replay.storage.compaction import merge_partition, opened
+from replay.storage.files import Partition
 from replay.storage.writer import LakeWriter
 
 try:
@@ -28,6 +29,8 @@ GRACE: Final = MINUTE
 MARGIN_MINUTES: Final = 5
 """By how much more than what was missed a cycle looks back."""
 EVERY_MIN: Final = SECOND
+MERGE_FILES: Final = 50
+"""Each cycle writes a file; when there are so many they are merged into one."""
 RETRIES: Final = 12
 """Of one request within a cycle."""
 WAIT: Final = 0.5
@@ -39,44 +42,6 @@ BUSY: Final = frozenset({408, 429, 500, 502, 503, 504})
 
 Clock = Callable[[], int]
 Sleep = Callable[[float], None]
-
-
-@dataclass(slots=True)
-class Cycle:
-    """One round of requests: when it began (microseconds), bodies taken, rows written, and what failed by metric."""
-
-    at: int
-    bodies: list[str] = field(default_factory=list)
-    written: Written = field(default_factory=Written)
-    failed: dict[str, str] = field(default_factory=dict)
-    skipped: int = 0
-
-
-@dataclass(slots=True)
-class RecordReport:
-    """What a recording did so far.
-
-    ``cycles`` that were run and those ``missed`` because one before took too long or the server asked for patience;
-    ``bodies`` taken by metric, ``failed`` requests by metric with the ``last_failure``, and rows ``written``.
-    """
-
-    symbol: str
-    cycles: int = 0
-    missed: int = 0
-    bodies: Counter[str] = field(default_factory=Counter)
-    failed: Counter[str] = field(default_factory=Counter)
-    last_failure: str = ""
-    written: Written = field(default_factory=Written)
-
-    def add(self, cycle: Cycle) -> None:
-        """Count a cycle."""
-        self.cycles += 1
-        self.missed += cycle.skipped
-        self.bodies.update(cycle.bodies)
-        self.failed.update(cycle.failed.keys())
-        for metric, why in cycle.failed.items():
-            self.last_failure = f"{metric}: {why}"
-        self.written.add(cycle.written)
 
 
 class Recorder:
@@ -175,6 +140,7 @@ class Recorder:
                 self._cycle(session, now, now + self._every)
             else:
                 self._loop(session)
+        self._merge(MERGE_FILES if once else 2)
         if not self.report.bodies:
             raise InputError(f"nothing was recorded; the last failure is {self.report.last_failure}")
         return self.report
@@ -187,6 +153,8 @@ class Recorder:
             self._cycle(session, start, start + self._every, skipped)
             if start >= self._until:
                 return
+            if self.report.cycles % MERGE_FILES == 0:
+                self._merge(MERGE_FILES)
             free = max(self._clock(), self._client.not_before)
             following = start + self._every
             skipped = max(0, -(-(free - following) // self._every))
@@ -196,6 +164,15 @@ class Recorder:
     def _wait(self, moment: int) -> None:
         while (left := moment - self._clock()) > 0:
             self._sleep(left / SECOND)
+
+    def _merge(self, least: int) -> None:
+        """Make one file of those of the session where there are at least so many; the lake answers the same."""
+        path, filesystem, _ = self._lake
+        with opened(path, filesystem) as (store, reader):
+            for tier in TIERS:
+                partition = Partition(tier, self._symbol, self._date)
+                if len(store.files(partition)) >= least:
+                    merge_partition(store, reader, partition)
 
     def _cycle(self, session: CapturedSession, start: int, deadline: int, skipped: int = 0) -> None:
         """Ask for every metric once, and store what comes."""
@@ -210,7 +187,9 @@ class Recorder:
                     bodies.append(found)
         finally:  # what came before an error or an interruption is not lost
             for as_of in sorted({body.as_of for body in bodies}):
-                self._take(session, [body for body in bodies if body.as_of == as_of], cycle)
+                for body, error in session.take_each([body for body in bodies if body.as_of == as_of]):
+                    cycle.failed[body.metric] = _why(error, body.origin)
+            cycle.bodies = [body.metric for body in bodies if body.metric not in cycle.failed]
             cycle.written = session.flush()
             for body in bodies:  # also one that cannot be taken: a longer window would hold what it is about again
                 self._reached[body.metric] = asked[body.metric]
@@ -230,7 +209,7 @@ class Recorder:
                 return None
             found = parse(text, origin)
             if self._keep is not None:
-                _append(self._keep, text)
+                keep_line(self._keep, text)
             body = read_body(found, origin, self._symbol)
             if body.date != self._date or body.metric != metric:
                 origin.refuse(f"is of {body.metric} on {body.date}; asked for was {metric} on {self._date}")
@@ -249,31 +228,9 @@ class Recorder:
             return MINUTES_MAX
         return check_minutes(-(-(self._clock() - self._reached[metric]) // MINUTE) + MARGIN_MINUTES)
 
-    def _take(self, session: CapturedSession, group: list[Body], cycle: Cycle) -> None:
-        """Take the bodies of one moment; where one cannot be given back beside the others, those that can."""
-        try:
-            session.take(group)
-        except InputError as error:
-            if len(group) == 1:
-                cycle.failed[group[0].metric] = _why(error, group[0].origin)
-                return
-            for body in group:
-                self._take(session, [body], cycle)
-        else:
-            cycle.bodies += [body.metric for body in group]
-
 
 def _why(error: InputError, origin: Origin) -> str:
     return error.message.removeprefix(f"{origin}: ")
-
-
-def _append(path: pathlib.Path, text: bytes) -> None:
-    """A JSON text as one line at a file's end."""
-    try:
-        with path.open("ab") as file:
-            file.write(text.replace(b"\r", b" ").replace(b"\n", b" ").strip() + b"\n")
-    except OSError as error:
-        raise CannotWrite(str(path), error) from error
 
 
 def _message(data: bytes) -> str:
@@ -384,8 +341,10 @@ class _Client:
         if answer.status == 200:
             self.failure = ""
             return answer.data
-        self.failure = self.hushed(f"{answer.status} {_message(answer.data)}".strip())
-        if answer.status < 500 and answer.status not in BUSY:
+        message = _message(answer.data)
+        self.failure = self.hushed(f"{answer.status} {message}".strip())
+        nothing_yet = message.startswith(NoStrikeData.code)
+        if answer.status < 500 and answer.status not in BUSY and not nothing_yet:
             raise InputError(f"{self.name} answers {self.failure}")
         return None
 
