@@ -19,7 +19,6 @@ from replay.exposure.conventions import REPLAY_1, Conventions
 from replay.ingest.buckets import SessionBuckets
 from replay.ingest.chain import ChainCount, snapshots_of
 from replay.ingest.clock import WallClock
-from replay.ingest.clock import check_clock as check_clock
 from replay.ingest.mapping import Mapping
 from replay.ingest.rows import NOT_0DTE, Tally, check
 from replay.ingest.underlying import Prices, with_parity
