@@ -247,7 +247,13 @@ def test_levels_come_back_from_their_changes(root: pathlib.Path) -> None:
     assert [bar["values"] for bar in raw["bars"]] == [[4.0, None], [2.5, None], [2.625, None]]
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=10,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(st.lists(st.floats(-1e9, 1e9, allow_subnormal=False), min_size=1, max_size=8))
 def test_changes_of_any_levels_are_given_back_or_refused(
     tmp_path_factory: pytest.TempPathFactory, levels: list[float]

@@ -423,7 +423,7 @@ def minutes_of_rows(draw: st.DrawFn) -> list[lakes.Row]:
     return rows
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8, derandomize=True, deadline=None, database=None)
 @given(rows=minutes_of_rows(), late=st.lists(st.integers(0, 8), max_size=3))
 def test_any_rows_thinned_give_raws_bytes(
     tmp_path_factory: pytest.TempPathFactory, rows: list[lakes.Row], late: list[int]

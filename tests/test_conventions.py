@@ -8,7 +8,7 @@ import pathlib
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import replay
@@ -35,6 +35,7 @@ some_conventions = st.builds(
 )
 
 
+@settings(derandomize=True, deadline=None, database=None)
 @given(some_conventions)
 def test_an_id_reads_back_as_what_it_names(conventions: Conventions) -> None:
     assert Conventions.parse(conventions.id) == conventions

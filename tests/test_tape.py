@@ -555,7 +555,7 @@ def track_of(rows: list[Row], cadences: int = 3) -> Track:
     return Track(timeline, Snapshots(timeline.ts, timeline.recorded_at, spot, lists), nothing)
 
 
-@settings(max_examples=400, derandomize=True, deadline=None, database=None)
+@settings(max_examples=250, derandomize=True, deadline=None, database=None)
 @given(
     rows=timelines(),
     latency=st.sampled_from([0, 1, SECOND, 20 * SECOND]),

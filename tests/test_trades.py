@@ -78,7 +78,7 @@ cents = st.integers(0, 40).map(lambda n: n / 100)
 quotes = st.one_of(cents, st.just(math.nan), st.just(math.inf))
 
 
-@settings(max_examples=200, derandomize=True, deadline=None, database=None)
+@settings(max_examples=120, derandomize=True, deadline=None, database=None)
 @given(st.lists(st.tuples(st.integers(0, 2), cents.filter(bool), quotes, quotes), max_size=30), st.sampled_from(RULES))
 def test_signs_are_those_of_plain_python(prints: list[tuple[int, float, float, float]], rule: str) -> None:
     contract, price, bid, ask = (np.array([each[i] for each in prints]) for i in range(4))
@@ -366,7 +366,7 @@ def test_a_chain_ingested_after_its_trades_is_stored_already(tmp_path: pathlib.P
     assert (found["put_flow"], found["put_bid"]) == ([0.0, 5.0], [1.0, 1.0])
 
 
-@settings(max_examples=15, derandomize=True, deadline=None, database=None)
+@settings(max_examples=8, derandomize=True, deadline=None, database=None)
 @given(
     prints=st.lists(
         st.tuples(
@@ -413,7 +413,7 @@ def test_contracts_are_conserved_and_none_counts_before_it_is_known(
                 assert (0 if flow is None else flow[k]) == wanted
 
 
-@settings(max_examples=12, derandomize=True, deadline=None, database=None)
+@settings(max_examples=8, derandomize=True, deadline=None, database=None)
 @given(
     st.lists(
         st.tuples(
