@@ -618,7 +618,7 @@ class TestFolders:
             sys.executable, "-m", "replay", "run", f"{REFERENCE}:{name}", "--lake", str(LAKE), "--symbol", "SPY",
             *(options if len(options) == 2 else []),
         ]  # fmt: skip
-        subprocess.run([*command, "--out", str(tmp_path / "whole")], check=True, capture_output=True)
+        whole = subprocess.Popen([*command, "--out", str(tmp_path / "whole")], stderr=subprocess.DEVNULL)
         with subprocess.Popen(
             [*command, "--out", str(tmp_path / "killed")], stderr=subprocess.DEVNULL, start_new_session=True
         ) as running:
@@ -629,6 +629,7 @@ class TestFolders:
         assert running.returncode == -signal.SIGKILL
         assert not (tmp_path / "killed" / "run.json").exists()
         subprocess.run([*command, "--out", str(tmp_path / "killed"), "--resume"], check=True, capture_output=True)
+        assert whole.wait() == 0
         assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
 
     @pytest.mark.parametrize("workers", ["1", "2"])
