@@ -6,6 +6,7 @@ import datetime as dt
 import gzip
 import itertools
 import json
+import math
 import pathlib
 import random
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import replay
@@ -21,6 +22,7 @@ from replay.cli.ingest_heatmap import heatmap as command
 from replay.errors import InputError, MixedConventions
 from replay.ingest.bodies import Origin, read_body
 from replay.ingest.captures import CapturedSession, CaptureReport, ingest_captures
+from replay.ingest.differences import levels_of
 from replay.storage.writer import LakeWriter
 from tests import lakes
 from tests.lakes import DAY, MINUTE, SECOND, at, moment
@@ -247,26 +249,68 @@ def test_levels_come_back_from_their_changes(root: pathlib.Path) -> None:
     assert [bar["values"] for bar in raw["bars"]] == [[4.0, None], [2.5, None], [2.625, None]]
 
 
-@settings(
-    max_examples=10,
-    derandomize=True,
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+def changes_of(levels: list[float]) -> list[float]:
+    return [levels[0], *(b - a for a, b in itertools.pairwise(levels))]
+
+
+SIZES = st.floats(1e-4, 1e12) | st.floats(-1e12, -1e-4) | st.just(0.0)
+
+
+@settings(max_examples=120, deadline=None, derandomize=True, database=None)
+@given(st.lists(SIZES, min_size=1, max_size=14), st.integers(0, 13), st.booleans())
+def test_levels_are_found_for_the_changes_of_any_levels(true: list[float], place: int, hinted: bool) -> None:
+    """From the level of any one bar onwards and backwards; levels that will do are taken as they are."""
+    unknown, place = [math.nan] * len(true), place % len(true)
+    fixed = [level if i == place else math.nan for i, level in enumerate(true)]
+    found = levels_of(changes_of(true), fixed, true if hinted else unknown)
+    assert isinstance(found, list)
+    assert found[place] == true[place]
+    assert changes_of(found)[1:] == changes_of(true)[1:]
+    assert not hinted or found == true
+
+
+@pytest.mark.parametrize(
+    ("changes", "fixed", "place"),
+    [
+        ([100.1, 0.05], [100.1, math.nan], 1),  # rounded to cents: doubles near 100.15 are 1.4e-14 apart
+        ([0.05, 0.05], [math.nan, 100.1], 1),
+        ([1.0, 2.0, 2.0], [1.0, math.nan, 6.0], 2),
+    ],
 )
-@given(st.lists(st.floats(-1e9, 1e9, allow_subnormal=False), min_size=1, max_size=8))
-def test_changes_of_any_levels_are_given_back_or_refused(
-    tmp_path_factory: pytest.TempPathFactory, levels: list[float]
+def test_changes_that_no_levels_have_are_told_by_their_place(
+    changes: list[float], fixed: list[float], place: int
 ) -> None:
-    changes = [levels[0], *(b - a + 0.0 for a, b in itertools.pairwise(levels))]
-    wanted = answer("10:10", {f"10:0{i}": {600.0: change} for i, change in enumerate(changes)}, mode="delta")
-    root = tmp_path_factory.mktemp("delta") / "lake"
-    try:
-        ingest(root, wanted)
-    except InputError as error:
-        assert "no number has this difference" in error.message  # noqa: PT017  # either is right
-    else:
-        assert_given_back(root, [wanted])
+    assert levels_of(changes, fixed, [math.nan] * len(changes)) == place
+
+
+def test_changes_of_many_windows_and_moments_come_back_without_a_raw_body(root: pathlib.Path) -> None:
+    rng = lakes.dice("windows")
+    minutes = [f"10:{i:02}" for i in range(33)]
+    columns = {600.0 + k: [rng.gauss(0, 1) * 10.0 ** rng.randint(2, 8) for _ in minutes] for k in range(3)}
+    bodies = []
+    for now in (20, 30, 32):
+        for back in (4, 12, 30):
+            shown = range(max(0, now - back), now + 1)
+            changes = {k: changes_of([column[i] for i in shown]) for k, column in columns.items()}
+            bars = {minutes[i]: {k: column[n] for k, column in changes.items()} for n, i in enumerate(shown)}
+            bodies.append(answer(f"10:{now:02}:40", bars, mode="delta"))
+    ingest(root, *rng.sample(bodies, len(bodies)))
+    assert_given_back(root, bodies)
+
+
+def test_a_level_that_was_shown_before_goes_on_after_a_null(root: pathlib.Path) -> None:
+    raw: Bars = {"10:00": {600.0: 4.0, 601.0: None}, "10:01": {600.0: 4.5, 601.0: 9.0}}
+    changes: Bars = {
+        "10:00": {600.0: 4.0, 601.0: None},
+        "10:01": {600.0: 0.5, 601.0: None},
+        "10:02": {600.0: 0.5, 601.0: 0.25},
+    }
+    bodies = [answer("10:01:30", raw), answer("10:02:30", changes, mode="delta")]
+    ingest(root, *bodies)
+    assert_given_back(root, bodies)
+    with replay.open_lake(root) as lake:
+        levels = lake.heatmap("SPY", moment(at("10:02:30")), "gex").to_dict()["bars"]
+    assert [bar["values"] for bar in levels] == [[4.0, None], [4.5, 9.0], [5.0, 9.25]]
 
 
 def test_a_raw_body_of_the_same_moment_tells_the_levels(root: pathlib.Path) -> None:
@@ -428,10 +472,6 @@ def test_what_cannot_be_given_back_is_left_out_and_named_where_that_is_asked(roo
     with replay.open_lake(root) as lake:
         for kept in (GOOD, answer("10:01:30", BARS, "dex")):
             assert without_price(asked_again(lake, kept, 390)) == without_price(kept)
-
-
-def changes_of(levels: list[float]) -> list[float]:
-    return [levels[0], *(b - a for a, b in itertools.pairwise(levels))]
 
 
 @pytest.mark.parametrize("seed", range(4))
