@@ -84,6 +84,7 @@ class LakeWriter:
             self._agree(partition, metadata)
         self._refuse_aged_out(partition)
         with self._store.lock(partition):
+            self._refuse_aged_out(partition)  # it may have been while this writer waited
             stored = self._stored(partition, table)
             known = np.array([bool(copies) for copies in stored.copies], np.bool_)
             at = np.flatnonzero(known)
@@ -109,11 +110,11 @@ class LakeWriter:
         Returns how many rows are new, or say more than before. Raises as :meth:`add`.
         """
         table = _sound(partition, table)
-        self._refuse_aged_out(partition)
         if not self._store.names(partition):  # a partition comes into being with its lock
             self._agree(partition, metadata)
         self._refuse_aged_out(partition)
         with self._store.lock(partition):
+            self._refuse_aged_out(partition)  # it may have been while this writer waited
             stored = self._stored(partition, table)
             pairs = [(i, m) for i, copies in enumerate(stored.copies) for m in copies]
             i, m = (np.array([pair[side] for pair in pairs], np.int64) for side in (0, 1))
