@@ -7,6 +7,7 @@ progressions of whole numbers (:data:`_UNIT` to 1), and one is chosen from the e
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
 from collections.abc import Iterator, Sequence
@@ -51,6 +52,11 @@ class _Run:
         first = self.low + -((self.low - max(low, self.low)) // self.step) * self.step
         last = self.low + (min(high, self.high) - self.low) // self.step * self.step
         return _Run(first, last, self.step) if first <= last else None
+
+    def common(self, other: _Run) -> _Run | None:
+        """Those that both have."""
+        fine, coarse = (self, other) if self.step <= other.step else (other, self)
+        return None if (coarse.low - fine.low) % fine.step else coarse.within(fine.low, fine.high)
 
     def on(self, place: int, step: int) -> _Run | None:
         """Those that lie further than ``place``, which is one of them if its bounds are left out, by whole steps."""
@@ -154,41 +160,76 @@ def levels_of(changes: Sequence[float], fixed: Sequence[float], hints: Sequence[
     fixed
         (T,) levels that are known; NaN where not, but not everywhere.
     hints
-        (T,) levels to be taken where they will do; NaN where there is none.
+        (T,) levels that are preferred to others; NaN where there is none.
 
     Returns
     -------
     The levels, or the place of the first change from which they could not be found.
     """
-    first = next(i for i, level in enumerate(fixed) if not math.isnan(level))
-    # the difference of two numbers the other way round is the same with the other sign
-    turned = [0.0, *(-change for change in changes[first:0:-1])]
-    before = _chain(turned, fixed[first::-1], hints[first::-1])
-    if isinstance(before, int):
-        return first - before + 1
-    after = _chain(changes[first:], fixed[first:], hints[first:])
-    return first + after if isinstance(after, int) else [*before[:0:-1], *after]
+    places = [i for i, level in enumerate(fixed) if not math.isnan(level)]
+    head = _open(_turned(changes[: places[0] + 1]), fixed[places[0]], hints[places[0] :: -1])
+    if isinstance(head, int):
+        return places[0] - head + 1
+    found = head[::-1]
+    for start, end in itertools.pairwise(places):
+        between = _bridged(changes[start : end + 1], fixed[start], fixed[end], hints[start : end + 1])
+        if between is None:
+            return end
+        found += between[1:]
+    tail = _open(changes[places[-1] :], fixed[places[-1]], hints[places[-1] :])
+    return places[-1] + tail if isinstance(tail, int) else found + tail[1:]
 
 
-def _chain(changes: Sequence[float], fixed: Sequence[float], hints: Sequence[float]) -> list[float] | int:
-    """As :func:`levels_of`, where the first level is fixed."""
-    total = _exact(fixed[0])
-    reached, bounds = [[_Run(total, total, 1)]], [(0, 0)]
-    for i in range(1, len(changes)):
-        bounds.append(_rounded_to(changes[i]))
-        runs = _stepped(reached[-1], *bounds[-1])
-        if not math.isnan(fixed[i]):
-            value = _exact(fixed[i])
-            runs = [_Run(value, value, 1)] if any(run.holds(value) for run in runs) else []
+def _turned(changes: Sequence[float]) -> list[float]:
+    """The changes of the same levels from the last to the first: those of two numbers, with the other sign."""
+    return [0.0, *(-change for change in changes[:0:-1])]
+
+
+def _open(changes: Sequence[float], first: float, hints: Sequence[float]) -> list[float] | int:
+    """As :func:`levels_of`, where the first level alone is known."""
+    reached = _reached(changes, first)
+    if len(reached) < len(changes):
+        return len(reached)
+    total = sum(map(_exact, changes[1:]), _exact(first))
+    return _traced(changes, reached, _chosen(reached[-1], total, hints[-1], -_LARGEST, _LARGEST), hints)
+
+
+def _bridged(changes: Sequence[float], first: float, last: float, hints: Sequence[float]) -> list[float] | None:
+    """As :func:`levels_of`, where the first and the last level are known: from both until they meet."""
+    turned = _turned(changes)
+    onwards, backwards = _reached(changes, first), _reached(turned, last)
+    end = len(changes) - 1
+    met = [i for i in range(len(changes)) if i < len(onwards) and end - i < len(backwards)]
+    for i in sorted(met, key=lambda i: (len(onwards[i]) * len(backwards[end - i]), -i)):
+        common = [run for a in onwards[i] for b in backwards[end - i] if (run := a.common(b)) is not None]
+        if common:
+            total = sum(map(_exact, changes[1 : i + 1]), _exact(first))
+            value = _chosen(common, total, hints[i], -_LARGEST, _LARGEST)
+            before = _traced(changes[: i + 1], onwards, value, hints)
+            after = _traced(turned[: end - i + 1], backwards, value, hints[::-1])
+            return before + after[-2::-1]
+    return None
+
+
+def _reached(changes: Sequence[float], first: float) -> list[list[_Run]]:
+    """What can be reached from a level, change by change, until nothing can."""
+    start = _exact(first)
+    reached = [[_Run(start, start, 1)]]
+    for change in changes[1:]:
+        runs = _stepped(reached[-1], *_rounded_to(change))
         if not runs:
-            return i
+            break
         reached.append(runs)
-        total += _exact(changes[i])
-    found = [_chosen(reached[-1], total, hints[-1], -_LARGEST, _LARGEST)]
+    return reached
+
+
+def _traced(changes: Sequence[float], reached: Sequence[list[_Run]], value: int, hints: Sequence[float]) -> list[float]:
+    """The levels by which a value is reached with the last change."""
+    found = [value]
     for i in range(len(changes) - 1, 0, -1):
-        after, (low, high) = found[-1], bounds[i]
+        after, (low, high) = found[-1], _rounded_to(changes[i])
         found.append(_chosen(reached[i - 1], after - _exact(changes[i]), hints[i - 1], after - high, after - low))
-    return [value / _UNIT for value in reversed(found)]
+    return [each / _UNIT for each in reversed(found)]
 
 
 def _exact(value: float) -> int:
