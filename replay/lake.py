@@ -13,9 +13,8 @@ import numpy as np
 
 from replay import contract, heatmap, levels, schema
 from replay.errors import InvalidMetric, InvalidTime
-from replay.exposure import restate
 from replay.exposure.conventions import known_conventions
-from replay.exposure.restate import Restatement
+from replay.exposure.restate import EFFECTIVE, FLOWS, Restatement, flow_so_far, knows_flow, no_flow
 from replay.heatmap import Heatmap
 from replay.levels import Levels
 from replay.sessions import (
@@ -35,7 +34,7 @@ from replay.storage.engine import Engine
 from replay.storage.files import Partition, StoredFile, fingerprint, open_files, require_lake
 from replay.storage.reader import NEWEST, Reader
 from replay.tape import Tape, Track
-from replay.tape.track import stated_track
+from replay.tape.stated import StatedTrack
 
 if TYPE_CHECKING:
     import polars as pl
@@ -183,7 +182,7 @@ class Lake:
             tier_used=clocks.tier,
             gaps=clocks.gaps_in_window(find_session(date), moment, since) if gaps else (),
             tier=tier,
-            conventions=clocks.newest if conventions is None else conventions,
+            conventions=clocks.newest_conventions if conventions is None else conventions,
             stated=stated,
         )
 
@@ -280,15 +279,22 @@ class Lake:
             raise InvalidTime(f"date {day} is no session of the exchange")
         partitions = [Partition(each, name, day) for each in (contract.TIERS if tier is None else (tier,))]
         stated = Restatement(oi, share, conventions)
-        extra = () if stated.as_stored else [each for each in restate.COLUMNS if each not in columns]
+        flows = FLOWS if stated.basis == EFFECTIVE else ()
+        needed = dict.fromkeys((*stated.needed(columns), *flows))
         tracks: list[Track] = []
         files: list[tuple[Partition, StoredFile]] = []
+        has_strikes, has_flow = False, False
         for partition in partitions if contract.is_symbol(name) else ():
-            timeline, rows = self._reader.session(partition, (*columns, *extra))
+            timeline, rows = self._reader.session(partition, tuple(needed))
             further = functools.partial(self._reader.further, timeline)
-            tracks.append(stated_track(timeline, rows, further, stated, session))
+            track = Track(timeline, rows, further)
+            tracks.append(track if stated.as_stored else StatedTrack(track, stated, session))
             files += [(partition, file) for file in timeline.files]
-        return Tape(name, session, tracks, tier, lambda: fingerprint(self._store, files))
+            has_strikes |= bool(rows.has_strikes.any())
+            has_flow |= bool(flows) and knows_flow(rows)
+        if flows and has_strikes and not has_flow:
+            raise no_flow()
+        return Tape(name, session, tracks, tier, lambda: fingerprint(self._store, files), stated)
 
     def fingerprint(self, symbol: str, date: str | dt.date, tier: str | None = None) -> dict[str, str]:
         """The files that a session is stored in now: path below the lake -> SHA-256."""
@@ -314,7 +320,7 @@ class Lake:
     def _levels(self, symbol: str, as_of: int, known_at: int, tier: str | None, stated: Restatement) -> Levels:
         date = session_date(as_of)
         newest, clocks = self._stated(symbol, date, as_of, known_at, levels.COLUMNS, NEWEST, tier, stated)
-        held = known_conventions(clocks.newest if stated.conventions is None else stated.conventions)
+        held = known_conventions(clocks.newest_conventions if stated.conventions is None else stated.conventions)
         return levels.build(newest, symbol, find_session(date), held)
 
     def _stated(
@@ -328,14 +334,32 @@ class Lake:
         tier: str | None,
         stated: Restatement,
     ) -> tuple[Snapshots, Clocks]:
-        """As :meth:`_visible`, stated as asked, which takes all of the session that is visible."""
+        """As :meth:`_visible`, stated as asked; effective open interest counts all of the session that is visible."""
         if stated.as_stored:
             return self._visible(symbol, date, as_of, known_at, columns, since, tier)
-        needed = tuple(dict.fromkeys((*columns, *restate.COLUMNS)))
-        rows, clocks = self._visible(symbol, date, as_of, known_at, needed, None, tier)
-        rows = stated.apply(rows, clocks.conventions, find_session(date))
-        wanted = np.arange(len(rows))[-1:] if since == NEWEST else np.flatnonzero(rows.ts >= since)
-        return rows.take(wanted), clocks
+        needed = dict.fromkeys(stated.needed(columns))
+        whole = stated.basis == EFFECTIVE
+        if whole:
+            needed |= dict.fromkeys(FLOWS)
+        rows, clocks = self._visible(symbol, date, as_of, known_at, tuple(needed), None if whole else since, tier)
+        wanted = np.arange(len(rows))
+        if whole:
+            wanted = wanted[-1:] if since == NEWEST else np.flatnonzero(rows.ts >= since)
+        window, so_far = rows.take(wanted), None
+        if whole and window.has_strikes.any():
+            if not knows_flow(rows) and not self._stores_flow(symbol, date, tier):
+                raise no_flow()
+            so_far = flow_so_far(rows).take(wanted)
+        ids = clocks.conventions[len(clocks) - len(window) :]
+        return stated.state(window, so_far, ids, find_session(date)), clocks
+
+    def _stores_flow(self, symbol: str, date: dt.date, tier: str | None) -> bool:
+        """Whether any stored row of a session knows flow, be it visible or not."""
+        for each in contract.TIERS if tier is None else (tier,):
+            timeline = self._reader.timeline(Partition(each, symbol, date))
+            if knows_flow(self._reader.snapshots(timeline, np.arange(len(timeline.ts)), FLOWS)):
+                return True
+        return False
 
     def _visible(
         self,

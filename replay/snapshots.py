@@ -21,9 +21,8 @@ class Clocks:
     """The clocks of one session's visible snapshots, one a ts, ascending.
 
     ``ts``, ``recorded_at`` of the visible revision and ``first_recorded_at`` of the first one (R,) are microseconds
-    since the epoch, UTC; ``cadence``, microseconds, is what the files' metadata give and agree on, else ``None``;
-    ``conventions`` are the ids that they name, ``None`` for a file that names none, and ``newest`` is
-    the id of the last snapshot's.
+    since the epoch, UTC; ``cadence``, microseconds, is what the files' metadata give and agree on, else ``None``. Each
+    stands in file number ``file`` (R,), whose metadata name the convention id ``named[file]``, ``None`` for none.
     """
 
     tier: str
@@ -31,11 +30,21 @@ class Clocks:
     recorded_at: Ints
     first_recorded_at: Ints
     cadence: int | None
-    conventions: frozenset[str | None] = frozenset()
-    newest: str | None = None
+    file: Ints
+    named: tuple[str | None, ...]
 
     def __len__(self) -> int:
         return len(self.ts)
+
+    @property
+    def conventions(self) -> list[str | None]:
+        """The convention id of each snapshot (R)."""
+        return [self.named[number] for number in self.file.tolist()]
+
+    @property
+    def newest_conventions(self) -> str | None:
+        """The convention id of the last snapshot; ``None`` also where there is none."""
+        return self.named[self.file[-1]] if len(self) else None
 
     def median_step(self) -> int | None:
         """The cadence: as the metadata gives it, else the median step of ts, microseconds; ``None`` if unknown."""
@@ -94,14 +103,12 @@ class Timeline:
 
     def clocks(self, positions: Ints) -> Clocks:
         """The clocks of these rows; a file without one of them, or without a cadence, has no say in the cadence."""
-        files = np.unique(self.file[positions]).tolist()
-        cadences = {self.cadences[number] for number in files} - {None}
+        file = self.file[positions]
+        cadences = {self.cadences[number] for number in np.unique(file).tolist()} - {None}
         cadence = cadences.pop() if len(cadences) == 1 else None
         ts = self.ts[positions]
         first = self.recorded_at[np.searchsorted(self.ts, ts, side="left")]
-        conventions = frozenset(self.conventions[number] for number in files)
-        newest = self.conventions[self.file[positions[-1]]] if len(positions) else None
-        return Clocks(self.tier, ts, self.recorded_at[positions], first, cadence, conventions, newest)
+        return Clocks(self.tier, ts, self.recorded_at[positions], first, cadence, file, self.conventions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +157,7 @@ def no_timeline(tier: str) -> Timeline:
 def no_clocks(tier: str) -> Clocks:
     """The clocks of nothing."""
     none = np.empty(0, np.int64)
-    return Clocks(tier, none, none, none, None)
+    return Clocks(tier, none, none, none, None, none, ())
 
 
 def to_polars(snapshots: Snapshots, *, tier: str, symbol: str, expiration: dt.date) -> pl.DataFrame:

@@ -23,7 +23,7 @@ from replay.exposure.conventions import NAMED
 from replay.storage.files import Partition
 from replay.storage.writer import LakeWriter
 from tests import chains, lakes
-from tests.lakes import SECOND, at, row
+from tests.lakes import at, row
 
 FIXTURES = pathlib.Path(__file__).parent.parent / "fixtures" / "lake"
 SPOT, AT = 740.0, "2026-07-24T14:00"
@@ -257,59 +257,6 @@ def test_restated_exposures_are_those_of_an_ingest_under_the_conventions(lake: r
         known = np.isfinite(fresh)
         assert known.sum() > 10
         np.testing.assert_allclose(found.values[-1][known], fresh[known], rtol=1e-9)
-
-
-def flow_lake(root: pathlib.Path, seed: int) -> replay.Lake:
-    """Snapshots of changing strikes with flow: late ones, corrections, legacy rows, unknown values."""
-    rng = lakes.dice(seed)
-    rows: dict[tuple[int, int], lakes.Row] = {}
-    for i in range(14):
-        ts = at("09:31") + i * 20 * SECOND
-        for _ in range(rng.choice([1, 1, 1, 2, 3])):
-            strikes = sorted(rng.sample([599.0, 600.0, 601.0, 602.0], rng.randint(1, 4)))
-
-            def some(low: float, high: float, size: int = len(strikes)) -> list[float]:
-                return [math.nan if rng.random() < 0.15 else round(rng.uniform(low, high)) for _ in range(size)]
-
-            lag = rng.choice([SECOND, 2 * SECOND, 45 * SECOND, 400 * SECOND])
-            lists = {
-                "call_oi": some(0, 90),
-                "put_oi": some(0, 90),
-                "call_flow": some(-50, 50),
-                "put_flow": some(-50, 50),
-            }
-            lists |= {"call_iv": [0.2] * len(strikes), "put_iv": [0.3] * len(strikes)}
-            if rng.random() < 0.2:
-                del lists["put_flow"]
-            legacy = rng.random() < 0.1
-            rows[ts, lag] = row(ts, None, lag=lag) if legacy else row(ts, strikes, lag=lag, spot=600.0, **lists)
-    with LakeWriter(root) as writer:
-        metadata = schema.metadata(source="test", conventions="replay-1", cadence_us=20 * SECOND)
-        writer.add(Partition("raw", "SPY", lakes.DAY), lakes.table_of(list(rows.values())), metadata)
-    return replay.open_lake(root)
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_a_replay_on_effective_open_interest_shows_what_the_heatmaps_of_its_instants_do(
-    tmp_path: pathlib.Path, seed: int
-) -> None:
-    with flow_lake(tmp_path / "lake", seed) as lake:
-        tape = lake.tape("SPY", lakes.DAY, oi="effective", share=0.5)
-        compared = 0
-        for tick in tape.ticks(step="30s"):
-            if not 9 * 60 + 33 <= tick.now.hour * 60 + tick.now.minute <= 9 * 60 + 47:
-                continue
-            for metric in ("gex", "oi"):
-                wanted = lake.heatmap("SPY", tick.now, metric, minutes=30, oi="effective", share=0.5)
-                assert tick.heatmap(metric, minutes=30).to_json() == wanted.to_json()
-                compared += len(wanted.minutes)
-            wanted_levels = lake.levels("SPY", tick.now, oi="effective", share=0.5)
-            if not tick.stale:
-                assert tick.levels.net_gex == wanted_levels.net_gex
-        assert compared > 100
-        plain = lake.tape("SPY", lakes.DAY).ticks(step="30s")[40]
-        restated = lake.tape("SPY", lakes.DAY, conventions="short-all").ticks(step="30s")[40]
-        assert plain.heatmap("gex").to_json() != restated.heatmap("gex").to_json()
 
 
 def test_units_follow_the_conventions(lake: replay.Lake) -> None:

@@ -124,7 +124,9 @@ class Auditor:
     def _replay(self, plan: Plan, tapes: Mapping[str, Tape], carried: Carried, until: int | None = None) -> Part:
         """Replay a session; what its tracks read, the engine reads, and no strategy."""
         own = {
-            name: Tape(tape.symbol, tape.session, [self._aside(track) for track in tape.tracks], tape.tier)
+            name: Tape(
+                tape.symbol, tape.session, [self._aside(track) for track in tape.tracks], tape.tier, stated=tape.stated
+            )
             for name, tape in tapes.items()
         }
         part = replay_session(plan, own, carried, until=until)

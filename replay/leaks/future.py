@@ -78,7 +78,7 @@ def perturbed(tape: Tape, cut: Cut, how: str, seed: int, around: Callable[[Track
         Called with each new track, to wrap it.
     """
     tracks = [around(_track(track, cut, how, seed)) for track in tape.tracks]
-    return Tape(tape.symbol, tape.session, tracks, tape.tier, tape.fingerprint)
+    return Tape(tape.symbol, tape.session, tracks, tape.tier, tape.fingerprint, tape.stated)
 
 
 def _track(track: Track, cut: Cut, how: str, seed: int) -> Track:

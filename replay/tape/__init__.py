@@ -11,6 +11,7 @@ import numpy as np
 from replay import schema
 from replay.contract import TIERS
 from replay.errors import InvalidDuration, InvalidTime
+from replay.exposure.restate import AS_STORED, Restatement
 from replay.ragged import Ints
 from replay.sessions import LATEST, SECOND, Session, parse_duration, parse_moment, session_date, to_us
 from replay.snapshots import no_snapshots, no_timeline, to_polars
@@ -38,6 +39,8 @@ class Tape:
         What is stored of it at each tier read, the finest first; one without rows where the symbol can have none.
     tier
         The tier that was asked for; ``None``: the finest of which anything is visible.
+    stated
+        What the rows are stated on, where not as stored.
     """
 
     def __init__(
@@ -47,11 +50,13 @@ class Tape:
         tracks: Sequence[Track],
         tier: str | None = None,
         fingerprint: Callable[[], dict[str, str]] = dict,
+        stated: Restatement = AS_STORED,
     ) -> None:
         self.symbol = symbol
         self.session = session
         self.tracks = tuple(tracks) or (Track(no_timeline(tier or TIERS[0]), no_snapshots(), nothing),)
         self.tier = tier
+        self.stated = stated
         self._fingerprint = fingerprint
 
     def __repr__(self) -> str:

@@ -161,6 +161,7 @@ class Ticks(Sequence[Tick]):
             gaps=found,
             tier=tape.tier,
             conventions=track.timeline.conventions[track.timeline.file[visible[-1]]] if len(visible) else None,
+            stated=tape.stated,
         )
 
     def history(self, i: int, metric: str, mode: str, minutes: int | str) -> Floats:

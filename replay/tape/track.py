@@ -7,33 +7,19 @@ from typing import Final
 
 import numpy as np
 
-from replay.exposure.restate import Restatement
 from replay.heatmap import columns_of, combine
 from replay.ragged import Floats, Ints, Ragged, nulls
-from replay.sessions import MINUTE, Session
+from replay.sessions import MINUTE
 from replay.snapshots import Snapshots, Timeline
 
 Load = Callable[[Sequence[str]], dict[str, Ragged]]
+
+_NEVER: Final = np.iinfo(np.int64).max
 
 
 def nothing(names: Sequence[str]) -> dict[str, Ragged]:
     """The columns of no rows."""
     return {name: nulls(0) for name in names}
-
-
-def stated_track(timeline: Timeline, rows: Snapshots, load: Load, stated: Restatement, session: Session) -> Track:
-    """A track of stored rows stated as asked; they hold what that needs."""
-    if stated.as_stored:
-        return Track(timeline, rows, load)
-    restated, found, source = stated.apply_to_all(timeline, rows, session)
-
-    def taken(names: Sequence[str]) -> dict[str, Ragged]:
-        return {name: column.take(source) for name, column in load(names).items()}
-
-    return Track(restated, found, taken)
-
-
-_NEVER: Final = np.iinfo(np.int64).max
 
 
 class Track:
@@ -85,17 +71,18 @@ class Track:
 
     def strikes(self, positions: Sequence[int]) -> list[Floats]:
         """The strikes of each of these rows, read-only."""
-        return self._lists_of("strike", positions)
+        return _listed(self.snapshots(np.array(positions, np.int64), ()), "strike")
 
     def values(self, name: str, positions: Sequence[int]) -> list[Floats]:
         """A metric or stored column of each of these rows, parallel to its strikes, read-only; NaN is not known."""
-        if name == "oi":
-            parts = [self._lists_of(each, positions) for each in columns_of("oi")]
-            sums = [combine(name, list(row)) for row in zip(*parts, strict=True)]
-            for row in sums:
-                row.flags.writeable = False
-            return sums
-        return self._lists_of(name, positions)
+        columns = columns_of(name) if name == "oi" else (name,)
+        rows = self.snapshots(np.array(positions, np.int64), columns)
+        if name != "oi":
+            return _listed(rows, name)
+        sums = [combine(name, list(row)) for row in zip(*(_listed(rows, each) for each in columns), strict=True)]
+        for row in sums:
+            row.flags.writeable = False
+        return sums
 
     def newest(self, instants: Ints, known: Ints) -> Ints:
         """For each instant (I,) the position of the newest row visible at it, -1 where there is none.
@@ -137,23 +124,24 @@ class Track:
             given |= {MINUTE, int(steps.min(initial=MINUTE))}
         return min(each for each in given if each is not None)
 
-    def _lists_of(self, name: str, positions: Sequence[int]) -> list[Floats]:
-        self.read([name])
-        column, strike = self._lists[name], self._lists["strike"]
-        block = column.block() if strike.known.all() else None
-        if block is not None:
-            if np.isinf(block).any():
-                block = np.where(np.isinf(block), np.nan, block)
-            block.flags.writeable = False
-            return [block[i] for i in positions]
-        infinite = bool(np.isinf(column.values).any())
-        rows = []
-        for i in positions:
-            known = column.known[i] and strike.known[i]  # what a row without strikes lists belongs to none
-            row = column.row(i) if known else np.full(strike.lengths[i], np.nan)
-            if infinite:
-                row = np.where(np.isinf(row), np.nan, row)
-            row = row.view()
-            row.flags.writeable = False
-            rows.append(row)
-        return rows
+
+def _listed(rows: Snapshots, name: str) -> list[Floats]:
+    """A list column of each row, parallel to its strikes, read-only; NaN where not known, or not finite."""
+    column, strike = rows.lists[name], rows.lists["strike"]
+    block = column.block() if strike.known.all() else None
+    if block is not None:
+        if np.isinf(block).any():
+            block = np.where(np.isinf(block), np.nan, block)
+        block.flags.writeable = False
+        return list(block)
+    infinite = bool(np.isinf(column.values).any())
+    found = []
+    for i in range(len(rows)):
+        known = column.known[i] and strike.known[i]  # what a row without strikes lists belongs to none
+        row = column.row(i) if known else np.full(strike.lengths[i], np.nan)
+        if infinite:
+            row = np.where(np.isinf(row), np.nan, row)
+        row = row.view()
+        row.flags.writeable = False
+        found.append(row)
+    return found
