@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import pathlib
 from typing import Any
@@ -12,6 +13,9 @@ import pytest
 
 from replay import schema
 from replay.errors import ConflictingRow
+from replay.exposure.conventions import REPLAY_1
+from replay.ingest.flow import keep_flow
+from replay.sessions import find_session
 from replay.storage import files
 from replay.storage.files import Partition
 from replay.storage.writer import LakeWriter
@@ -129,3 +133,68 @@ def test_a_writer_killed_half_way_is_cleared_up_by_the_next(
     assert len(data_files(root)) <= 2
     for each in stored(root):
         assert (each.ts == at("10:01")) == ("signed_flow" not in each.lists or each.lists["signed_flow"] is None)
+
+
+# --- corrections that say nothing of flow
+
+
+SESSION = find_session(lakes.DAY)
+assert SESSION is not None
+keep = functools.partial(keep_flow, session=SESSION, conventions=REPLAY_1)
+
+
+def by_time(root: pathlib.Path) -> list[Any]:
+    return sorted(stored(root), key=lambda each: (each.ts, each.recorded_at))
+
+
+def correct(root: pathlib.Path, rows: list[lakes.Row]) -> int:
+    with LakeWriter(root) as writer:
+        return writer.add(PARTITION, lakes.table_of(rows), CHAIN, keep_flow=keep)
+
+
+def test_a_correction_keeps_the_flow_of_the_revision_before_it(root: pathlib.Path) -> None:
+    add(root, [row(at("10:00"), [600.0, 601.0, 602.0], gex=[1.0, 2.0, 3.0]), row(at("10:01"), [600.0], gex=[4.0])])
+    flow: dict[str, Any] = {
+        "signed_flow": [70.0, 0.0, -9.0],
+        "call_flow": [7.0, 0.0, -1.0],
+        "put_flow": [0.0, 0.0, math.nan],
+    }
+    enrich(root, [row(at("10:00"), [600.0, 601.0, 602.0], **flow)])
+    later = [
+        row(at("10:00"), [600.0, 601.0], lag=60 * SECOND, gex=[1.5, 2.5]),  # 602 was traded, and is no longer listed
+        row(at("10:00"), [600.0, 601.0, 602.0], lag=90 * SECOND, gex=[1.7, 2.7, 3.7]),
+        row(at("10:01"), [600.0, 601.0], lag=60 * SECOND, gex=[4.5, 1.0]),  # no flow is known of it
+    ]
+    assert correct(root, later) == 3
+    assert correct(root, later) == 0
+    first, second, third, bare, corrected = by_time(root)
+    assert first.lists["gex"] == [1.0, 2.0, 3.0]
+    assert (second.strike, second.lists["gex"]) == ([600.0, 601.0, 602.0], [1.5, 2.5, None])
+    for each in (second, third):
+        assert each.lists["call_flow"] == [7.0, 0.0, -1.0]
+        assert each.lists["signed_flow"] == [None, 0.0, None]  # by its own vols, which are not known
+    assert third.lists["gex"] == [1.7, 2.7, 3.7]
+    assert third.lists["put_flow"] == [0.0, 0.0, None]
+    assert (bare.lists.get("call_flow"), corrected.lists.get("call_flow")) == (None, None)
+    assert corrected.strike == [600.0, 601.0]
+
+
+def test_a_correction_takes_what_was_known_before_it_and_nothing_later(root: pathlib.Path) -> None:
+    add(root, [row(at("10:00"), [600.0], lag=SECOND, gex=[1.0], call_flow=[5.0])])
+    add(root, [row(at("10:00"), [600.0], lag=90 * SECOND, gex=[2.0], call_flow=[6.0])])
+    assert correct(root, [row(at("10:00"), [600.0], lag=60 * SECOND, gex=[3.0])]) == 1
+    assert [(each.lists["gex"], each.lists["call_flow"]) for each in by_time(root)] == [
+        ([1.0], [5.0]), ([3.0], [5.0]), ([2.0], [6.0])
+    ]  # fmt: skip
+
+
+def test_flow_that_a_correction_brings_itself_stays(root: pathlib.Path) -> None:
+    add(root, [row(at("10:00"), [600.0], gex=[1.0], call_flow=[5.0])])
+    assert correct(root, [row(at("10:00"), [600.0], lag=60 * SECOND, gex=[3.0], put_flow=[2.0])]) == 1
+    assert (by_time(root)[1].lists["call_flow"], by_time(root)[1].lists["put_flow"]) == (None, [2.0])
+
+
+def test_dollars_of_a_capture_that_knows_no_contracts_stay(root: pathlib.Path) -> None:
+    add(root, [row(at("10:00"), [600.0], gex=[1.0], signed_flow=[5.5])])
+    assert correct(root, [row(at("10:00"), [600.0], lag=60 * SECOND, gex=[3.0])]) == 1
+    assert (by_time(root)[1].lists["gex"], by_time(root)[1].lists["signed_flow"]) == ([3.0], [5.5])

@@ -366,6 +366,32 @@ def test_a_chain_ingested_after_its_trades_is_stored_already(tmp_path: pathlib.P
     assert (found["put_flow"], found["put_bid"]) == ([0.0, 5.0], [1.0, 1.0])
 
 
+def test_a_chain_corrected_after_its_trades_keeps_their_flow(tmp_path: pathlib.Path) -> None:
+    """What the correction is given is what the trades, ingested again, would give it: by its own vols and spot."""
+
+    def chain(name: str, **fields: object) -> str:
+        options = [chains.row(right=right, strike=k, **fields) for k in (739.0, 740.0) for right in "CP"]  # type: ignore[arg-type]
+        chain = ["ingest", "chain", str(chains.write_csv(tmp_path / name, options)), "--symbol", "SPY"]
+        done = CliRunner().invoke(main, [*chain, "--preset", "cboe-recorder", "--lake", str(tmp_path / "lake")])
+        assert done.exit_code == 0, done.stderr
+        return done.stdout
+
+    chain("c.csv")
+    trade = write(tmp_path / "t.csv", line(at("09:59"), 740.0, "P", 1.2, 5), line(at("09:59"), 739.0, "C", 1.0, 2))
+    ingest(tmp_path / "lake", [trade], "--preset", "generic")
+    later = {"fetched": "2026-07-24 18:00:00", "iv": 0.3, "spot": 741.0}
+    assert "1 snapshot written" in chain("corrected.csv", **later)
+    found = stored(tmp_path / "lake")[0]
+    assert (found["call_flow"], found["put_flow"]) == ([-2.0, 0.0], [0.0, 5.0])
+    delta = chains.option_greeks(False, 741.0, 740.0, 360 / (365 * 24 * 60), 0.3)["delta"]
+    assert found["signed_flow"][1] == pytest.approx(5 * delta * 100 * 741.0)
+    assert "flow in 2 stored rows, none new" in ingest(tmp_path / "lake", [trade], "--preset", "generic").stdout
+    assert "0 snapshots written, 1 stored already" in chain("corrected.csv", **later)
+    with replay.open_lake(tmp_path / "lake") as opened:
+        oi = opened.heatmap("SPY", "2026-07-24T10:00:30", "oi", known_at="latest", oi="effective").values
+    assert oi.tolist() == [[198.0, 205.0]]
+
+
 @settings(max_examples=8, derandomize=True, deadline=None, database=None)
 @given(
     prints=st.lists(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -12,11 +12,12 @@ import polars as pl
 from replay.exposure.chain import CONTRACT_SIZE
 from replay.exposure.conventions import Conventions
 from replay.exposure.greeks import greeks
-from replay.ragged import Bools, Floats, Ints, Ragged
+from replay.ragged import Bools, Floats, Ints, Ragged, concatenate
 from replay.sessions import Session
 from replay.snapshots import Snapshots
+from replay.storage.rows import with_flow
 
-_SIDES: Final = ((True, "call"), (False, "put"))
+_SIDES: Final = ((True, "call_flow"), (False, "put_flow"))
 _NEVER: Final = np.iinfo(np.int64).max
 
 
@@ -31,16 +32,6 @@ class Flow:
     rows: Snapshots
     after_last: Bools
     unlisted: Bools
-
-
-@dataclass(frozen=True, slots=True)
-class _Cells:
-    """C options of a side, one for each strike of each of R rows: which row and which strike of the grid they are."""
-
-    row: Ints
-    strike: Ints
-    flow: Floats
-    known: Bools
 
 
 def flow_of(
@@ -83,7 +74,6 @@ def flow_of(
     own = [conventions[i] for i in kept_at.tolist()]
     shape = (len(instants), len(grid))
     columns: dict[str, Floats] = {}
-    totals = {name: (np.zeros(len(row)), np.zeros(len(row), np.bool_)) for name in ("signed_flow", "gamma_flow")}
     for call, side in _SIDES:
         here = prints["call"].to_numpy() == call
         summed: Floats = np.zeros(shape)
@@ -91,15 +81,9 @@ def flow_of(
         first = np.full(len(grid), _NEVER if seen else -_NEVER)
         if seen:
             np.minimum.at(first, place[here], known[here])
-        cells = _Cells(row, cell, np.asarray(summed[instant[row], cell] + 0.0, np.float64), first[cell] <= kept.ts[row])
-        columns[f"{side}_flow"] = np.where(cells.known, cells.flow, np.nan)
-        worth = _worth(cells, kept, grid, session, own, call=call)
-        for name, values in zip(totals, worth, strict=True):
-            total, told = totals[name]
-            totals[name] = total + values, told | cells.known
-    columns |= {name: np.where(told, total + 0.0, np.nan) for name, (total, told) in totals.items()}
-    starts = np.cumsum(strikes.lengths) - strikes.lengths
-    made = {name: Ragged(values, starts, strikes.lengths, strikes.known) for name, values in columns.items()}
+        columns[side] = np.where(first[cell] <= kept.ts[row], summed[instant[row], cell] + 0.0, np.nan)
+    made = {name: _beside(values, strikes) for name, values in columns.items()}
+    made |= _worth(kept, columns, session, own)
     unlisted = np.zeros(len(known), np.bool_)
     unlisted[shown] = ~_listed(kept, instant, cell, shape)[at[shown], place[shown]]
     return Flow(Snapshots(kept.ts, kept.recorded_at, kept.spot, {"strike": strikes} | made), ~shown, unlisted)
@@ -115,26 +99,57 @@ def _listed(kept: Snapshots, instant: Ints, cell: Ints, shape: tuple[int, int]) 
     return listed
 
 
+def keep_flow(rows: Snapshots, before: Snapshots, session: Session, conventions: Conventions) -> Snapshots:
+    """Corrections that know no flow (R) with the contracts traded up to the revision before each, worth anew.
+
+    A strike with flow is listed, also where the correction leaves it out. Where the revision before knows USD and no
+    contracts, as a capture does, the USD stay.
+    """
+    found = with_flow(rows, before)
+    strikes = found.lists["strike"]
+    sides = {side: _flat(strikes, found.lists[side]) for _, side in _SIDES}
+    worth = _worth(found, sides, session, [conventions] * len(found))
+    contracts = np.any([found.lists[side].known for _, side in _SIDES], axis=0)
+    both = np.where(contracts, np.arange(len(found)), np.arange(len(found)) + len(found))
+    kept = {name: concatenate([column, found.lists[name]]).take(both) for name, column in worth.items()}
+    return replace(found, lists=found.lists | kept)
+
+
 def _worth(
-    cells: _Cells, kept: Snapshots, grid: Floats, session: Session, conventions: Sequence[Conventions], *, call: bool
-) -> tuple[Floats, Floats]:
-    """Delta-dollars and gamma-dollars of a side (C,): 0 where nothing was traded, NaN where the vol is not known."""
-    deltas, gammas = np.zeros(len(cells.row)), np.zeros(len(cells.row))
-    vol = _beside(kept.lists["strike"], kept.lists["call_iv" if call else "put_iv"])
-    traded = np.flatnonzero(cells.flow)
-    for each in dict.fromkeys(conventions):
-        same = np.array([other == each for other in conventions], np.bool_)
-        at = traded[same[cells.row[traded]]]
-        row = cells.row[at]
-        spot, years = kept.spot[row], each.years(session, kept.ts[row])
-        risk = greeks(spot, grid[cells.strike[at]], years, vol[at], call, each.rate, each.dividend)
-        shares = cells.flow[at] * CONTRACT_SIZE * spot
-        deltas[at] = shares * risk.delta
-        gammas[at] = shares * risk.gamma * spot * 0.01
-    return deltas, gammas
+    rows: Snapshots, sides: Mapping[str, Floats], session: Session, conventions: Sequence[Conventions]
+) -> dict[str, Ragged]:
+    """``signed_flow`` and ``gamma_flow`` of contracts traded at each strike of each row (C,), NaN for not known.
+
+    A contract is worth delta 100 S USD of delta and gamma 100 S^2 0.01 a percent, by the row's own vol, spot and time
+    left. Where a vol is not known, the contracts are and the USD are not. Where one side of a strike is not known, the
+    total is the other's, as in sums over time.
+    """
+    strikes = rows.lists["strike"]
+    listed, row = strikes.flat(), np.repeat(np.arange(len(rows)), strikes.lengths)
+    totals = {name: np.zeros(len(row)) for name in ("signed_flow", "gamma_flow")}
+    told = np.zeros(len(row), np.bool_)
+    for call, side in _SIDES:
+        flow = np.nan_to_num(sides[side])
+        told |= ~np.isnan(sides[side])
+        vol = _flat(strikes, rows.lists["call_iv" if call else "put_iv"])
+        traded = np.flatnonzero(flow)
+        for each in dict.fromkeys(conventions):
+            same = np.array([other == each for other in conventions], np.bool_)
+            at = traded[same[row[traded]]]
+            spot, years = rows.spot[row[at]], each.years(session, rows.ts[row[at]])
+            risk = greeks(spot, listed[at], years, vol[at], call, each.rate, each.dividend)
+            shares = flow[at] * CONTRACT_SIZE * spot
+            totals["signed_flow"][at] += shares * risk.delta
+            totals["gamma_flow"][at] += shares * risk.gamma * spot * 0.01
+    return {name: _beside(np.where(told, total + 0.0, np.nan), strikes) for name, total in totals.items()}
 
 
-def _beside(strikes: Ragged, column: Ragged) -> Floats:
+def _beside(values: Floats, strikes: Ragged) -> Ragged:
+    """Values of each strike of each row as lists parallel to them."""
+    return Ragged(values, np.cumsum(strikes.lengths) - strikes.lengths, strikes.lengths, strikes.known)
+
+
+def _flat(strikes: Ragged, column: Ragged) -> Floats:
     """A column's values, one for each strike of each row; NaN where the row's list is null."""
     values = np.full(int(strikes.lengths.sum()), np.nan)
     values[np.repeat(column.known, strikes.lengths)] = column.flat()

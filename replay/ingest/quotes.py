@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import os
 import pathlib
 import re
@@ -21,6 +22,7 @@ from replay.exposure.conventions import REPLAY_1, Conventions
 from replay.ingest import lean, opra
 from replay.ingest.buckets import SessionBuckets
 from replay.ingest.chain import ChainCount, snapshots_of
+from replay.ingest.flow import keep_flow
 from replay.ingest.mapping import Mapping
 from replay.ingest.rows import Batch, Tally, check, header_of, read_batches
 from replay.ingest.sampling import EVENTS, INTEREST, QUOTE, SPOT, QuoteCount, counted, sample, thinned
@@ -160,7 +162,8 @@ def ingest_quotes(
                 table = snapshots_of(rows, session, report.count, conventions)
                 metadata = schema.metadata(source=" ".join(said), conventions=conventions.id, cadence_us=cadence)
                 try:
-                    new = writer.add(Partition("raw", name, date), table, metadata)
+                    flow = functools.partial(keep_flow, session=session, conventions=conventions)
+                    new = writer.add(Partition("raw", name, date), table, metadata, keep_flow=flow)
                 except ConflictingRow as error:
                     raise ConflictingRow(f"{error.message}; the session {date} was not written") from error
                 report.sessions[date] = (table.num_rows, new)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import os
 import pathlib
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from replay.exposure.conventions import REPLAY_1, Conventions
 from replay.ingest.buckets import SessionBuckets
 from replay.ingest.chain import ChainCount, snapshots_of
 from replay.ingest.clock import WallClock
+from replay.ingest.flow import keep_flow
 from replay.ingest.mapping import Mapping
 from replay.ingest.rows import NOT_0DTE, Tally, check
 from replay.ingest.underlying import Prices, with_parity
@@ -176,7 +178,8 @@ def _write(report: IngestReport, buckets: SessionBuckets, writer: LakeWriter, ma
             continue
         metadata = schema.metadata(source=origin, conventions=making.conventions.id)
         try:
-            new = writer.add(Partition("raw", report.symbol, date), table, metadata)
+            flow = functools.partial(keep_flow, session=session, conventions=making.conventions)
+            new = writer.add(Partition("raw", report.symbol, date), table, metadata, keep_flow=flow)
         except ConflictingRow as error:
             raise ConflictingRow(f"{error.message}; the session {date} was not written") from error
         report.sessions[date] = (table.num_rows, new)

@@ -1,4 +1,4 @@
-"""Rows of one clock against each other: whether one says all that another says, and what both say together."""
+"""Rows of one instant against each other: whether one says all that another says, and what both say together."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from replay.storage.soundness import clocks_of, floats_of
 
 DERIVED_TOLERANCE: Final = 1e-9
 """Relative: within it a computed column is the same; machines differ in the last bits of exp and log."""
+
+FLOWS: Final = ("signed_flow", "call_flow", "put_flow", "gamma_flow")
+"""Columns that say what happened since the previous snapshot."""
 
 
 def as_snapshots(table: pa.Table) -> Snapshots:
@@ -118,6 +121,31 @@ def merge(a: Snapshots, b: Snapshots) -> tuple[Snapshots, Bools]:
             lists[name].append(np.where(np.isnan(first), second, first))
     merged = {name: ragged(values) for name, values in lists.items()}
     return Snapshots(a.ts, a.recorded_at, a.spot, merged), sound
+
+
+def with_flow(rows: Snapshots, before: Snapshots) -> Snapshots:
+    """Rows with the flow of those before them, strike by strike (R each); a strike that has some is listed."""
+    lists: dict[str, list[Floats | None]] = {name: [] for name in schema.LISTS}
+    for i in range(len(rows)):
+        listed = before.lists["strike"].row(i)
+        moved = np.zeros(len(listed), np.bool_)
+        for name in FLOWS:
+            flow = before.lists[name]
+            if flow.known[i]:
+                moved |= np.isfinite(flow.row(i)) & (flow.row(i) != 0)
+        own = rows.lists["strike"].row(i)
+        grid = np.union1d(own, listed[moved])
+        kept = np.isin(listed, grid)
+        at, theirs = np.searchsorted(grid, own), np.searchsorted(grid, listed[kept])
+        lists["strike"].append(grid)
+        for name in schema.VALUES:
+            values = _laid(rows.lists[name], i, at, len(grid))
+            if name in FLOWS and before.lists[name].known[i]:
+                values = np.full(len(grid), np.nan)
+                values[theirs] = before.lists[name].row(i)[kept]
+            lists[name].append(values)
+    laid = {name: ragged(values) for name, values in lists.items()}
+    return Snapshots(rows.ts, rows.recorded_at, rows.spot, laid)
 
 
 def _laid(column: Ragged, i: int, at: Ints, size: int) -> Floats | None:

@@ -33,13 +33,10 @@ from replay.storage.compaction import (
 )
 from replay.storage.files import FileStore, Partition, content_name
 from replay.storage.reader import Reader, StoredTimeline
-from replay.storage.rows import as_table, close, rows_equal
+from replay.storage.rows import FLOWS, as_table, close, rows_equal
 from replay.storage.writer import encode
 
 TIER: Final = "1m"
-FLOWS: Final = ("signed_flow", "call_flow", "put_flow", "gamma_flow")
-"""Columns that say what happened since the previous snapshot."""
-
 _AGED_OUT: Final = "raw no longer holds all that was thinned; the thinned rows stay as they are"
 
 

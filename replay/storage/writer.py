@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -13,21 +14,26 @@ import pyarrow.parquet as pq
 from replay import schema
 from replay.contract import TIERS
 from replay.errors import ConflictingRow, LakeError, MixedConventions
-from replay.ragged import Ints
+from replay.ragged import Bools, Ints
 from replay.sessions import iso_utc
 from replay.snapshots import Snapshots
 from replay.storage.columns import read_footer
 from replay.storage.engine import Engine
 from replay.storage.files import Partition, StoredFile, open_files, partitions
 from replay.storage.reader import Reader, StoredTimeline
-from replay.storage.rows import as_snapshots, as_table, extends, merge, repeats
+from replay.storage.rows import FLOWS, as_snapshots, as_table, extends, merge, repeats
 from replay.storage.soundness import clocks_of, row_faults
 
 GROUP_ROWS: Final = 200
 
+_BY_TIME: Final = [("ts", "ascending"), ("recorded_at", "ascending")]
 _SCATTERED: Final = tuple(
     c.name for c in schema.COLUMNS if c.derived and not c.name.endswith("_iv")
 )  # doubles that hardly repeat: split by byte they compress best, the others by dictionary
+
+
+KeepFlow = Callable[[Snapshots, Snapshots], Snapshots]
+"""Makes of corrections without flow, and of as many rows before them, these with flow."""
 
 
 class LakeWriter:
@@ -56,7 +62,14 @@ class LakeWriter:
         self._reader.close()
         self._engine.close()
 
-    def add(self, partition: Partition, table: pa.Table, metadata: dict[bytes, bytes]) -> int:
+    def add(
+        self,
+        partition: Partition,
+        table: pa.Table,
+        metadata: dict[bytes, bytes],
+        *,
+        keep_flow: KeepFlow | None = None,
+    ) -> int:
         """Store the rows of a table that are not stored yet; returns how many there were.
 
         A row is stored already where the row of its ts and recorded_at has the same in every list that it has.
@@ -67,6 +80,8 @@ class LakeWriter:
             Columns as :data:`replay.schema.ARROW`, optional ones may be missing; one row a (ts, recorded_at).
         metadata
             As :func:`replay.schema.metadata` makes it.
+        keep_flow
+            Gives corrections that know no flow that of the revision of their ts which was known before them.
 
         Raises
         ------
@@ -90,10 +105,13 @@ class LakeWriter:
             at = np.flatnonzero(known)
             # of several rows of one clock the last counts, which is the one that is read
             last = np.array([stored.copies[i][-1] for i in at], np.int64)
-            lost = np.flatnonzero(~repeats(as_snapshots(table.take(pa.array(at))), stored.rows.take(last)))
+            whole = table if keep_flow is None else self._with_flow(partition, stored.timeline, table, keep_flow)
+            there = stored.rows.take(last)
+            alike = [repeats(as_snapshots(each.take(pa.array(at))), there) for each in (table, whole)]
+            lost = np.flatnonzero(~(alike[0] | alike[1]))
             if len(lost):
                 raise stored.conflict(int(last[lost[0]]), "differs from")
-            table = table.filter(pa.array(~known))
+            table = whole.filter(pa.array(~known))
             if table.num_rows:
                 self._agree(partition, metadata)
                 self._store.write(partition, encode(table, metadata))
@@ -134,6 +152,27 @@ class LakeWriter:
                 self._store.write(partition, encode(fresh, metadata))
         return len({int(each) for each in i[more]}) + int(fresh.num_rows)
 
+    def _with_flow(
+        self, partition: Partition, timeline: StoredTimeline, table: pa.Table, keep_flow: KeepFlow
+    ) -> pa.Table:
+        """Rows by time; those that know no flow with what was known of their ts before them."""
+        corrected = np.flatnonzero(np.isin(timeline.ts, clocks_of(table)[0]))
+        if not len(corrected):
+            return table
+        rows, before = as_snapshots(table), self._reader.snapshots(timeline, corrected, FLOWS)
+        told = before.has_strikes & _knows_flow(before)
+        pairs = []
+        for i in np.flatnonzero(rows.has_strikes & ~_knows_flow(rows)).tolist():
+            at = np.flatnonzero(told & (before.ts == rows.ts[i]) & (before.recorded_at < rows.recorded_at[i]))
+            pairs += [(i, int(at[-1]))] if len(at) else []
+        if not pairs:
+            return table
+        mine, theirs = (np.array([pair[side] for pair in pairs], np.int64) for side in (0, 1))
+        others = np.ones(len(rows), np.bool_)
+        others[mine] = False
+        made = as_table(keep_flow(rows.take(mine), before.take(theirs)), partition.date)
+        return pa.concat_tables([table.filter(pa.array(others)), made]).sort_by(_BY_TIME)
+
     def rows(self, partition: Partition) -> tuple[StoredTimeline, Snapshots]:
         """Every stored row of a partition with all columns, in the order of the timeline."""
         return self._reader.session(partition, schema.VALUES)
@@ -168,7 +207,7 @@ class LakeWriter:
         kept = np.ones(found.num_rows, np.bool_)
         kept[stored.timeline.row[stored.positions[gone]]] = False
         parts = [schema.conform(found).filter(pa.array(kept)), come]
-        merged = pa.concat_tables(parts).sort_by([("ts", "ascending"), ("recorded_at", "ascending")])
+        merged = pa.concat_tables(parts).sort_by(_BY_TIME)
         self._store.write(partition, encode(merged, entries))
         self._store.remove(partition, file.name)
 
@@ -267,11 +306,16 @@ class _Stored:
 
 def _sound(partition: Partition, table: pa.Table) -> pa.Table:
     """The rows as they are stored, by time. Raises ``ValueError`` for one that is not sound."""
-    table = schema.conform(table).sort_by([("ts", "ascending"), ("recorded_at", "ascending")])
+    table = schema.conform(table).sort_by(_BY_TIME)
     for message, wrong in row_faults(table, partition.date):
         if wrong.any():
             raise ValueError(f"{partition.folder}: {message}, in row {int(np.flatnonzero(wrong)[0])} by time")
     return table
+
+
+def _knows_flow(rows: Snapshots) -> Bools:
+    """Which rows know any flow (R,)."""
+    return np.asarray(np.any([rows.lists[name].known for name in FLOWS], axis=0), np.bool_)
 
 
 def _own(found: pa.Schema) -> dict[bytes, bytes]:
