@@ -103,7 +103,7 @@ def test_a_clean_session_has_no_finding(root: pathlib.Path) -> None:
     assert alarms(session) == {}
     assert session.score == 100.0
     assert [check.kind.id for check in session.checks] == [kind.id for kind in KINDS]
-    assert {check.kind.id for check in session.checks if check.number is None} == {"previous_session"}
+    assert {check.kind.id for check in session.checks if check.number is None} == {"previous_session", "flow_holes"}
     assert (session.snapshots, session.rows, session.strikes, session.cadence, session.lag) == (40, 40, 11, 600.0, 0.8)
 
 
@@ -246,6 +246,12 @@ def drift(rows: list[Row]) -> None:
     rows[20:] = [without(each, 0) for each in rows[20:]]
 
 
+def flow_hole(rows: list[Row]) -> None:
+    """Flow from the third snapshot to the 30th, but for one of them; before and after none is known."""
+    for i in range(2, 30):
+        rows[i]["call_flow"] = None if i == 7 else [float(i)] * len(STRIKES)
+
+
 FAULTS: list[tuple[Callable[[list[Row]], None], dict[str, tuple[float, float, float]]]] = [
     (gap, {"gaps": (60, 390, 60)}),
     (late_start, {"gaps": (30, 390, 30)}),
@@ -277,6 +283,7 @@ FAULTS: list[tuple[Callable[[list[Row]], None], dict[str, tuple[float, float, fl
     (volume_falls_over_a_hole, {"volume_falls": (1, 22 * 39 - 1, 1)}),
     (oi_moves, {"oi_moves": (1, 22, 1)}),
     (strike_hole, {"strike_holes": (1, CELLS, 1), "strikes_come_and_go": (1, 11, 0)}),
+    (flow_hole, {"flow_holes": (1, 28, 1)}),
     (drift, {"strikes_come_and_go": (1, 11, 0)}),
 ]
 
@@ -429,7 +436,7 @@ def test_what_is_not_stored_is_not_checked(root: pathlib.Path) -> None:
     unknown = {check.kind.id for check in session.checks if check.number is None}
     assert unknown == {
         *("previous_session", "no_quote", "one_sided", "crossed", "locked", "wide", "parity", "spot_parity"),
-        *("zero_vol", "unknown_vol", "volume_falls", "oi_moves"),
+        *("zero_vol", "unknown_vol", "volume_falls", "oi_moves", "flow_holes"),
     }
     assert session.score == 100.0
     told = session.check("crossed").to_dict()
@@ -566,7 +573,7 @@ def test_simulated_sessions_are_clean() -> None:
     assert {key: value for key, value in scored.items() if value} == {
         ("SPY", "2026-03-06"): {"legacy": 781},
         ("SPY", "2026-03-09"): {"legacy": 360},
-        ("SPY", "2026-04-15"): {"gaps": 25.0},
+        ("SPY", "2026-04-15"): {"gaps": 25.0, "flow_holes": 1},
     }
     assert len(scored) == 8
     assert [each.score for each in reports["SPY"].sessions if each.date.month in (5, 6, 7, 11)] == [100.0] * 4

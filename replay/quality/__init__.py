@@ -88,6 +88,7 @@ def assess_day(day: Day, before: Fingerprint | None = None) -> SessionQuality:
         chain.exposures(day),
         chain.volumes(day),
         chain.open_interest(day),
+        chain.flow(day),
         *chain.strikes(day),
     ]
     by_id = {check.kind.id: check for check in found}

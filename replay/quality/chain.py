@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from replay.quality.day import EXAMPLES, Day
+from replay.quality.day import EXAMPLES, FLOWS, Day
 from replay.quality.kinds import BY_ID
 from replay.quality.report import Check, Example, not_made
 from replay.ragged import Bools, Floats, Ints
@@ -224,6 +224,19 @@ def _last_known(values: Floats) -> tuple[Floats, Bools]:
     earlier = np.concatenate([np.full_like(last[:, :1], -1), last[:, :-1]], axis=1)
     before = np.take_along_axis(values, np.maximum(earlier, 0), axis=1)
     return before, known & (earlier >= 0)
+
+
+def flow(day: Day) -> Check:
+    """Snapshots that know no flow, after one that does and before one that does."""
+    columns = [day.matrices[name] for name in FLOWS if name in day.matrices]
+    if not columns:
+        return not_made("flow_holes", "flow is not stored")
+    rows = np.flatnonzero(day.with_strikes)
+    told = np.any([~np.isnan(column[rows]).all(axis=1) for column in columns], axis=0)
+    inside = np.maximum.accumulate(told) & np.maximum.accumulate(told[::-1])[::-1]
+    holes = np.zeros(len(day), np.bool_)
+    holes[rows] = inside & ~told
+    return day.snapshots("flow_holes", holes, int(inside.sum()), np.zeros(len(day)))
 
 
 def strikes(day: Day) -> list[Check]:

@@ -247,6 +247,15 @@ KINDS: Final = (
         cap=15,
     ),
     CheckKind(
+        "flow_holes",
+        "snapshots without any flow between snapshots that have some",
+        "snapshots",
+        "what was traded there is in no sum over time, and effective open interest lacks it from there on",
+        floor=0.5,
+        points=50,
+        cap=10,
+    ),
+    CheckKind(
         "strikes_come_and_go",
         "strikes that are not listed from the first snapshot to the last",
         "strikes",

@@ -58,6 +58,7 @@ _LANES: Final = (
             "unknown_exposure",
             "volume_falls",
             "oi_moves",
+            "flow_holes",
             "strike_holes",
         ),
     ),
