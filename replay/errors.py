@@ -24,6 +24,7 @@
     │   ├── NoLake              no_lake          503  there is no lake at that path
     │   ├── UnreadableFile      unreadable_file  503  a file or row that cannot be read right
     │   ├── ConflictingRow      conflicting_row  503  a row that contradicts a stored one
+    │   ├── AgedOut             aged_out         503  raw rows of a session whose raw was removed
     │   └── MixedConventions    mixed_conventions 503  exposures under other conventions than those stored
     ├── GapFound                gap_found        503  a gap, where the policy is to stop at one
     ├── StrategyFailed          strategy_failed  500  a strategy's own error, with its session and minute
@@ -201,6 +202,16 @@ class ConflictingRow(LakeError):
     """A row to write differs from a stored row of the same symbol, tier, ts and recorded_at."""
 
     code = "conflicting_row"
+
+
+class AgedOut(LakeError):
+    """Rows to write, so many ``rows``, are raw of a session whose raw was removed as the thinned tier stands for it."""
+
+    code = "aged_out"
+
+    def __init__(self, message: str, *, rows: int) -> None:
+        super().__init__(message)
+        self.rows = rows
 
 
 class MixedConventions(LakeError):

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 import replay
 from replay import schema
 from replay.cli.compact import compact
-from replay.errors import CannotWrite, ConflictingRow, ReplayError
+from replay.errors import AgedOut, CannotWrite, ReplayError
 from replay.storage.compaction import Outcome, merge_partition, opened
 from replay.storage.engine import Engine
 from replay.storage.files import LocalFiles, Partition, open_files, partitions
@@ -592,7 +592,7 @@ def test_what_comes_after_ageing_replaces_no_thinned_row(root: pathlib.Path, tmp
     drop(root)
     late = [each | {"recorded_at": at("17:00")} for each in rows[2::3]]  # one in each minute
     before = contents(root)
-    with pytest.raises(ConflictingRow, match=r"date=2026-07-24 was aged out, and rows in it would hide tier=1m"):
+    with pytest.raises(AgedOut, match=r"raw of SPY 2026-07-24 was aged out, and rows in tier=raw\S+ would hide"):
         lakes.write_own(root, "SPY", late)
     assert contents(root) == before
     lakes.write_own(tmp_path / "other", "SPY", late)  # another program does as it likes

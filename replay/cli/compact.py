@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     metavar="DATE",
     help="Remove raw of earlier sessions, where the thinned tier is complete.",
 )
+@click.option(
+    "--allow-mixed", is_flag=True, help="Let the thinned tier hold a symbol's exposures under several conventions."
+)
 @click.option("--dry-run", is_flag=True, help="Tell what would be done; write and remove nothing.")
 @click.pass_context
 def compact(
@@ -41,6 +44,7 @@ def compact(
     end: str | None,
     tier: str | None,
     drop_before: str | None,
+    allow_mixed: bool,
     dry_run: bool,
 ) -> None:
     """Merge the files of each partition into one sorted file that answers the same, every revision kept.
@@ -59,6 +63,7 @@ def compact(
       replay compact --lake lake --symbol SPY --tier 1m --drop-raw-before 2026-08-01
     """
     from replay.contract import normalise_symbol
+    from replay.errors import InvalidTime
     from replay.sessions import parse_date
     from replay.storage.compaction import opened
     from replay.storage.files import require_lake
@@ -68,12 +73,16 @@ def compact(
         None if text is None else parse_date(text, name)
         for text, name in ((start, "from"), (end, "to"), (drop_before, "drop-raw-before"))
     )
+    if first is not None and last is not None and first > last:
+        raise InvalidTime(f"from {first} is after to {last}")
     done: Counter[str] = Counter()
     refused = False
     with output.writing(lake_path), opened(lake_path) as (store, reader):
         require_lake(store)
         selected = _selected(store, chosen, first, last)
-        with contextlib.closing(_work(store, reader, selected, tier, before, dry_run=dry_run)) as work:
+        with contextlib.closing(
+            _work(store, reader, selected, tier, before, dry_run=dry_run, allow_mixed=allow_mixed)
+        ) as work:
             for outcome in work:
                 done[outcome.verdict] += 1
                 refused |= outcome.verdict == "left" and before is not None and outcome.partition.tier == "raw"
@@ -108,6 +117,7 @@ def _work(
     before: dt.date | None,
     *,
     dry_run: bool,
+    allow_mixed: bool,
 ) -> Generator[Outcome, None, None]:
     """Do what is asked for, partition by partition."""
     from replay.cli.progress import steps
@@ -125,7 +135,7 @@ def _work(
                 continue
             thinned = False
             if tier is not None:
-                outcome = thin_partition(store, reader, partition, dry_run=dry_run)
+                outcome = thin_partition(store, reader, partition, dry_run=dry_run, allow_mixed=allow_mixed)
                 thinned = dry_run and outcome.verdict == "thinned"
                 yield outcome
             if before is not None and partition.date < before:

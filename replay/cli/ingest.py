@@ -111,6 +111,7 @@ def chain(
             strict=strict, progress=progress,
         )  # fmt: skip
     click.echo(summary(report), nl=False)
+    options.say_aged_out(report.aged_out, "snapshot")
 
 
 @contextlib.contextmanager

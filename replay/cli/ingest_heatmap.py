@@ -38,6 +38,7 @@ def heatmap(files: tuple[pathlib.Path, ...], lake_path: str, symbol: str, allow_
     for reason in report.left_out:
         click.echo(f"left out: {reason}", err=True)
     click.echo(_summary(report), nl=False)
+    options.say_aged_out(report.aged_out, "body", "bodies")
 
 
 def _number(count: int, noun: str) -> str:

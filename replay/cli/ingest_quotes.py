@@ -111,6 +111,7 @@ def quotes(
         allow_mixed=allow_mixed, strict=strict,
     )  # fmt: skip
     click.echo(_summary(report), nl=False)
+    options.say_aged_out(report.aged_out, "snapshot")
 
 
 def _length(text: str, name: str) -> int | None:

@@ -48,6 +48,7 @@ def snapshots(
         files, lake_path, symbol, tier=tier, conventions=conventions_id, allow_mixed=allow_mixed, strict=strict
     )
     click.echo(_summary(report), nl=False)
+    options.say_aged_out(report.aged_out, "snapshot")
 
 
 def _summary(report: SnapshotsReport) -> str:

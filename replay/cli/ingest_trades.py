@@ -93,6 +93,7 @@ def trades(
         zone=None if zone is None else check_zone(zone), strict=strict,
     )  # fmt: skip
     click.echo(_summary(report, rule), nl=False)
+    options.say_aged_out(report.aged_out, "print")
 
 
 def _summary(report: TradesReport, rule: str) -> str:

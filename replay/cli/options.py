@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from replay.exposure.conventions import Conventions
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -188,6 +190,20 @@ def ingested(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+def say_aged_out(left: dict[dt.date, int], noun: str, plural: str = "") -> None:
+    """Name the sessions of which nothing was stored as their raw is gone, and exit with status 1 if there are any."""
+    for date, count in left.items():
+        what = noun if count == 1 else plural or f"{noun}s"
+        click.echo(f"{date}: {count:,} {what} left out: raw of the session was aged out", err=True)
+    if left:
+        click.echo(
+            "note: rows in tier=raw would hide the thinned ones that stand for it; to ingest the whole session again, "
+            "remove its tier=1m folder first, or use another lake",
+            err=True,
+        )
+        click.get_current_context().exit(1)
 
 
 def conventions(command: F) -> F:

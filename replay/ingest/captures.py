@@ -35,7 +35,8 @@ class CaptureReport:
     ``bodies`` counts by metric; ``repeated`` those that say what another of the same request says, ``empty`` those
     without bars, ``gaps`` the gap intervals and ``unknown`` by name the fields that are not kept. ``left_out`` says of
     each body that was left out why. ``sessions`` has the rows that are the first of their bar, those that correct an
-    earlier one, and those stored before that say more now.
+    earlier one, and those stored before that say more now; ``aged_out`` the bodies left out of a session whose raw was
+    removed.
     """
 
     symbol: str
@@ -47,6 +48,7 @@ class CaptureReport:
     unknown: Counter[str] = field(default_factory=Counter)
     left_out: list[str] = field(default_factory=list)
     sessions: dict[dt.date, Written] = field(default_factory=dict)
+    aged_out: dict[dt.date, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -124,6 +126,9 @@ def ingest_captures(
                 report.unknown.update(body.unknown)
         with LakeWriter(lake, filesystem, allow_mixed=allow_mixed) as writer:
             for date in bodies.dates():
+                if writer.is_aged_out(Partition(TIERS[0], name, date)):
+                    report.aged_out[date] = sum(len(group) for group in bodies.moments(date, name))
+                    continue
                 session = CapturedSession(writer, name, date)
                 for group in bodies.moments(date, name):
                     if leave_out:

@@ -17,7 +17,7 @@ import polars as pl
 
 from replay import schema
 from replay.contract import is_symbol, normalise_symbol
-from replay.errors import ConflictingRow, InputError
+from replay.errors import AgedOut, ConflictingRow, InputError
 from replay.exposure.conventions import REPLAY_1, Conventions
 from replay.ingest import lean, opra
 from replay.ingest.buckets import SessionBuckets
@@ -53,7 +53,8 @@ _MARGIN: Final = 30 * MINUTE
 class QuotesReport:
     """What an ingest did: ``tally`` of rows, ``quotes`` of events and options, ``count`` of vols, and by session its
     contracts and strikes, its snapshots and those of them that were new, and (``clocks``) its quotes, those far outside
-    of its hours, and those that would be if times were UTC."""
+    of its hours, and those that would be if times were UTC. ``aged_out`` are the snapshots left out of a session whose
+    raw was removed."""
 
     symbol: str
     files: int
@@ -64,6 +65,7 @@ class QuotesReport:
     clocks: dict[dt.date, tuple[int, int, int]] = field(default_factory=dict)
     contracts: dict[dt.date, tuple[int, int]] = field(default_factory=dict)
     sessions: dict[dt.date, tuple[int, int]] = field(default_factory=dict)
+    aged_out: dict[dt.date, int] = field(default_factory=dict)
 
 
 def ingest_quotes(
@@ -164,10 +166,13 @@ def ingest_quotes(
                 try:
                     flow = functools.partial(keep_flow, session=session, conventions=conventions)
                     new = writer.add(Partition("raw", name, date), table, metadata, keep_flow=flow)
+                except AgedOut as error:
+                    report.aged_out[date] = error.rows
+                    continue
                 except ConflictingRow as error:
                     raise ConflictingRow(f"{error.message}; the session {date} was not written") from error
                 report.sessions[date] = (table.num_rows, new)
-    if not report.sessions:
+    if not report.sessions and not report.aged_out:
         raise InputError(f"none of {report.tally.read} rows can be used; {_why(report)}")
     return report
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from replay import schema
 from replay.contract import is_symbol, normalise_symbol
-from replay.errors import ConflictingRow, InputError
+from replay.errors import AgedOut, ConflictingRow, InputError
 from replay.exposure.conventions import REPLAY_1, Conventions
 from replay.ingest.buckets import SessionBuckets
 from replay.ingest.chain import ChainCount, snapshots_of
@@ -35,13 +35,15 @@ Progress = Callable[[str, int], None]
 @dataclass(slots=True)
 class IngestReport:
     """What an ingest did: ``tally`` of the rows read, ``count`` of the options kept, and by session the snapshots
-    built and those of them that the lake did not have yet."""
+    built and those of them that the lake did not have yet; or in ``aged_out``
+    those left out of a session whose raw was removed."""
 
     symbol: str
     files: int
     tally: Tally = field(default_factory=Tally)
     count: ChainCount = field(default_factory=ChainCount)
     sessions: dict[dt.date, tuple[int, int]] = field(default_factory=dict)
+    aged_out: dict[dt.date, int] = field(default_factory=dict)
 
     @property
     def snapshots(self) -> int:
@@ -124,7 +126,7 @@ def ingest_chain(
             clock.check("; --zone America/New_York takes them as they are")
         with LakeWriter(lake, filesystem, allow_mixed=allow_mixed) as writer:
             _write(report, buckets, writer, _Making(origin, conventions, underlying, solve))
-    if not report.sessions:
+    if not report.sessions and not report.aged_out:
         why = _why(report.tally)
         if report.count.spots["none"]:
             why += f"{'; ' if why else ''}{report.count.spots['none']}: neither they nor anything else gives a spot"
@@ -180,6 +182,9 @@ def _write(report: IngestReport, buckets: SessionBuckets, writer: LakeWriter, ma
         try:
             flow = functools.partial(keep_flow, session=session, conventions=making.conventions)
             new = writer.add(Partition("raw", report.symbol, date), table, metadata, keep_flow=flow)
+        except AgedOut as error:
+            report.aged_out[date] = error.rows
+            continue
         except ConflictingRow as error:
             raise ConflictingRow(f"{error.message}; the session {date} was not written") from error
         report.sessions[date] = (table.num_rows, new)

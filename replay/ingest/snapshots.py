@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from replay import schema
 from replay.contract import TIERS, is_symbol, normalise_symbol
-from replay.errors import ConflictingRow, InputError
+from replay.errors import AgedOut, ConflictingRow, InputError
 from replay.exposure.conventions import LIVE, Conventions
 from replay.ingest.buckets import SessionBuckets
 from replay.ingest.rows import Tally
@@ -34,13 +34,17 @@ _METADATA: Final = (schema.METADATA_CONVENTIONS, schema.METADATA_CADENCE)
 
 @dataclass(slots=True)
 class SnapshotsReport:
-    """What an ingest did: ``tally`` of the files' rows, and by session the snapshots read and those that were new."""
+    """What an ingest did: ``tally`` of the files' rows, and by session the snapshots read and those that were new.
+
+    In ``aged_out`` are those left out of a session whose raw was removed.
+    """
 
     symbol: str
     files: int
     tally: Tally = field(default_factory=Tally)
     others: int = 0  # rows of another symbol or tier
     sessions: dict[dt.date, tuple[int, int]] = field(default_factory=dict)
+    aged_out: dict[dt.date, int] = field(default_factory=dict)
 
 
 def ingest_snapshots(
@@ -98,7 +102,7 @@ def ingest_snapshots(
                 for (origin,), part in rows.partition_by("path", as_dict=True, maintain_order=True).items():
                     table = _table(part.drop("date", "path"), origin, date, report.tally, strict=strict)
                     _write(writer, partition, table, origins[origin], report)
-    if not report.sessions:
+    if not report.sessions and not report.aged_out:
         reasons = "; ".join(f"{count.rows}: each {reason}" for reason, count in report.tally.rejected.items())
         left = f"{report.others} are of another symbol or tier" if report.others else ""
         why = "; ".join(each for each in (reasons, left) if each) or "there are none"
@@ -113,6 +117,9 @@ def _write(
         return
     try:
         new = writer.add(partition, table, metadata)
+    except AgedOut as error:
+        report.aged_out[partition.date] = report.aged_out.get(partition.date, 0) + error.rows
+        return
     except ConflictingRow as error:
         raise ConflictingRow(f"{error.message}; the session {partition.date} was not written") from error
     before = report.sessions.get(partition.date, (0, 0))

@@ -49,7 +49,8 @@ class SessionFlow:
 @dataclass(slots=True)
 class TradesReport:
     """What an ingest did: ``tally`` of the rows and ``count`` of prints that stand apart; of all prints signed, by
-    (place, sign), how many ``prints`` and ``contracts``; and where those that expire on their own day went.
+    (place, sign), how many ``prints`` and ``contracts``; and where those that expire on their own day went. In
+    ``aged_out`` are those left out of a session whose raw was removed.
 
     ``late`` became known after they were traded, ``disorderly`` are reported late or after a later one of their
     contract, ``legs`` are part of a trade of several options, and rows of ``unnamed`` conventions are valued by
@@ -69,6 +70,7 @@ class TradesReport:
     unlisted: Count = field(default_factory=Count)
     unnamed: int = 0
     sessions: dict[dt.date, SessionFlow] = field(default_factory=dict)
+    aged_out: dict[dt.date, int] = field(default_factory=dict)
 
 
 def ingest_trades(
@@ -150,7 +152,7 @@ def ingest_trades(
                 own = signed(_distinct(rows, report, paths), rule, report).filter(pl.col("expires") == date)
                 if store is not None and len(own):
                     store.add(date, own, report, f"trades:{source} rule={rule} coverage={coverage}", paths)
-    if not (report.prints if lake is None else report.sessions):
+    if not (report.prints if lake is None else report.sessions or report.aged_out):
         reasons = [f"{each.rows}: each {reason}{each.example}" for reason, each in report.tally.rejected.items()]
         elsewhere = report.tally.other_expirations.rows
         if lake is not None and elsewhere:
@@ -219,7 +221,10 @@ class _Store:
 
     def check(self, dates: Sequence[dt.date]) -> None:
         """Raise unless the lake holds snapshots of all these sessions."""
-        missing = [date for date in dates if not self._files.names(Partition("raw", self._symbol, date))]
+        stored = {date: Partition("raw", self._symbol, date) for date in dates}
+        missing = [
+            date for date, each in stored.items() if not self._files.names(each) and not self._writer.is_aged_out(each)
+        ]
         if missing:
             raise InputError(
                 f"the lake holds no snapshot of {self._symbol} on {', '.join(map(str, missing))}; "
@@ -233,6 +238,9 @@ class _Store:
         partition, session = Partition("raw", self._symbol, date), find_session(date)
         assert session is not None, "prints of days without a session are rejected"
         check_clock(rows, session)
+        if self._writer.is_aged_out(partition):
+            report.aged_out[date] = len(rows)
+            return
         timeline, stored = self._writer.rows(partition)
         ids = [timeline.conventions[number] for number in timeline.file.tolist()]
         held = [known_conventions(each) for each in ids]

@@ -9,6 +9,7 @@ comes out of the thinned tier as it does out of raw; its gaps alone follow the t
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -16,9 +17,9 @@ from typing import Final
 import numpy as np
 
 from replay import schema
-from replay.errors import LakeError
+from replay.errors import LakeError, MixedConventions
 from replay.ragged import Bools, Floats, Ints, align, ragged
-from replay.sessions import LATEST, MINUTE
+from replay.sessions import LATEST, MINUTE, NEW_YORK
 from replay.snapshots import Snapshots
 from replay.storage.columns import Footer
 from replay.storage.compaction import (
@@ -32,6 +33,7 @@ from replay.storage.compaction import (
     unchanged,
 )
 from replay.storage.files import FileStore, Partition, content_name
+from replay.storage.neighbours import Agreement
 from replay.storage.reader import Reader, StoredTimeline
 from replay.storage.rows import FLOWS, as_table, close, rows_equal
 from replay.storage.writer import encode
@@ -130,10 +132,12 @@ def _total(matrix: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class _Thinned:
-    """What raw comes to: the rows, and as files; ``minutes`` and ``snapshots`` are what raw has."""
+    """What raw comes to: the rows, and as files, one for each id of conventions; ``minutes`` and ``snapshots`` are what
+    raw has."""
 
     rows: Snapshots
     files: list[memoryview]
+    conventions: list[str]
     minutes: Ints
     snapshots: int
 
@@ -147,17 +151,19 @@ def _thinned(reader: Reader, raw: Partition) -> _Thinned:
     footers = reader.footers(timeline)
     step = timeline.clocks(positions).median_step()
     conventions = [footers[number].conventions or "" for number in timeline.file[positions[at]]]
-    files = []
-    for each in sorted(set(conventions)):
+    files, ids = [], sorted(set(conventions))
+    for each in ids:
         cadence = None if step is None else max(step, MINUTE)
         entries = schema.metadata(source=_sources(footers), conventions=each or None, cadence_us=cadence)
         entries[schema.METADATA_THINNED] = str(len(visible)).encode()
         of_id = np.array([found == each for found in conventions], np.bool_)
         files.append(encode(as_table(rows.take(of_id), raw.date), entries))
-    return _Thinned(rows, files, np.unique(visible.ts // MINUTE), len(visible))
+    return _Thinned(rows, files, ids, np.unique(visible.ts // MINUTE), len(visible))
 
 
-def thin_partition(store: FileStore, reader: Reader, raw: Partition, *, dry_run: bool = False) -> Outcome:
+def thin_partition(
+    store: FileStore, reader: Reader, raw: Partition, *, dry_run: bool = False, allow_mixed: bool = False
+) -> Outcome:
     """Write the thinned tier of a raw partition, or bring it up to date, under the locks of both.
 
     What raw says now takes the place of what it said before. Nothing is replaced that was not thinned from raw by
@@ -178,6 +184,8 @@ def thin_partition(store: FileStore, reader: Reader, raw: Partition, *, dry_run:
             if _same(stored, made.rows):
                 return unchanged(partition, files)
             reason = _not_to_be_replaced(reader, timeline, made)
+            if not reason and not allow_mixed:
+                _agree(store, partition, made.conventions)
         except FileNotFoundError:
             reason = CHANGED
         except LakeError as error:
@@ -191,6 +199,18 @@ def thin_partition(store: FileStore, reader: Reader, raw: Partition, *, dry_run:
             replace_files(store, partition, [], made.files)
     after = (len(made.files), sum(len(data) for data in made.files))
     return Outcome(partition, "thinned", (len(files), after[0]), (size_of(files), after[1]))
+
+
+def _agree(store: FileStore, partition: Partition, conventions: Sequence[str]) -> None:
+    """Raise :class:`~replay.errors.MixedConventions` if these ids and those stored of the tier are several."""
+    named = [each for each in conventions if each]
+    if len(named) > 1:
+        raise MixedConventions(
+            f"raw holds exposures under {' and '.join(map(repr, named))}; --allow-mixed thins them side by side"
+        )
+    agreement = Agreement(store)
+    for each in named:
+        agreement.check(partition, each, replaced=True)
 
 
 def _not_to_be_replaced(reader: Reader, timeline: StoredTimeline, made: _Thinned) -> str:
@@ -222,7 +242,7 @@ def drop_raw(
         if not files:
             return unchanged(raw, files)
         try:
-            reason = "" if thinned else _incomplete(reader, raw, partition)
+            reason = _must_stay(reader, raw) or ("" if thinned else _incomplete(reader, raw, partition))
         except FileNotFoundError:
             reason = CHANGED
         except LakeError as error:
@@ -237,6 +257,16 @@ def drop_raw(
             else:
                 remove_files(store, raw, [files[0].name])
     return Outcome(raw, "dropped", (len(files), 0), (size_of(files), 0))
+
+
+def _must_stay(reader: Reader, raw: Partition) -> str:
+    """Why raw cannot go, whatever stands for it."""
+    if raw.date >= dt.datetime.now(NEW_YORK).date():
+        return "the session may still be recorded; drop it from the day after on"
+    footers = reader.footers(reader.timeline(raw))
+    if len({footer.conventions for footer in footers}) > 1:
+        return "its files name several conventions, so they cannot become one, nor go in one step"
+    return ""
 
 
 def _incomplete(reader: Reader, raw: Partition, partition: Partition) -> str:
@@ -256,10 +286,9 @@ def _one_file(reader: Reader, raw: Partition) -> memoryview:
     """All rows of a partition as one file, in the order in which they are read."""
     timeline, rows = reader.session(raw, schema.VALUES)
     footers = reader.footers(timeline)
-    conventions = {footer.conventions for footer in footers}
     entries = schema.metadata(
         source=_sources(footers),
-        conventions=conventions.pop() if len(conventions) == 1 else None,
+        conventions=footers[0].conventions,
         cadence_us=timeline.clocks(timeline.visible(LATEST, LATEST)).cadence,
     )
     return encode(as_table(rows, raw.date), entries)

@@ -12,14 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from replay import schema
-from replay.contract import TIERS
-from replay.errors import ConflictingRow, LakeError, MixedConventions
+from replay.errors import ConflictingRow
 from replay.ragged import Bools, Ints
 from replay.sessions import iso_utc
 from replay.snapshots import Snapshots
-from replay.storage.columns import read_footer
 from replay.storage.engine import Engine
-from replay.storage.files import Partition, StoredFile, open_files, partitions
+from replay.storage.files import Partition, open_files
+from replay.storage.neighbours import Agreement, is_aged_out, refuse_aged_out
 from replay.storage.reader import Reader, StoredTimeline
 from replay.storage.rows import FLOWS, as_snapshots, as_table, extends, merge, repeats
 from replay.storage.soundness import clocks_of, row_faults
@@ -46,8 +45,7 @@ class LakeWriter:
         self, path: str | os.PathLike[str], filesystem: Any | None = None, *, allow_mixed: bool = False
     ) -> None:
         self._store = open_files(path, filesystem)
-        self._allow_mixed = allow_mixed
-        self._agreed: set[tuple[str, str, str]] = set()
+        self._agreement = Agreement(self._store, allow_mixed=allow_mixed)
         self._engine = Engine(self._store)
         self._reader = Reader(self._store, self._engine)
 
@@ -87,6 +85,8 @@ class LakeWriter:
         ------
         ConflictingRow
             If a row differs from a stored row, or another row of the table, with the same ts and recorded_at.
+        AgedOut
+            If raw of the session was aged out: rows of it would hide the thinned ones.
         MixedConventions
             If the symbol and tier hold exposures under another convention id.
         ValueError
@@ -95,11 +95,12 @@ class LakeWriter:
         Nothing is written where it raises.
         """
         table = _sound(partition, table)
+        conventions = metadata.get(schema.METADATA_CONVENTIONS, b"").decode()
+        refuse_aged_out(self._store, partition, table.num_rows)
         if not self._store.names(partition):  # a partition comes into being with its lock
-            self._agree(partition, metadata)
-        self._refuse_aged_out(partition)
+            self._agreement.check(partition, conventions)
         with self._store.lock(partition):
-            self._refuse_aged_out(partition)  # it may have been while this writer waited
+            refuse_aged_out(self._store, partition, table.num_rows)  # it may have been while this writer waited
             stored = self._stored(partition, table)
             known = np.array([bool(copies) for copies in stored.copies], np.bool_)
             at = np.flatnonzero(known)
@@ -113,7 +114,7 @@ class LakeWriter:
                 raise stored.conflict(int(last[lost[0]]), "differs from")
             table = whole.filter(pa.array(~known))
             if table.num_rows:
-                self._agree(partition, metadata)
+                self._agreement.check(partition, conventions)
                 self._store.write(partition, encode(table, metadata))
         return int(table.num_rows)
 
@@ -128,11 +129,12 @@ class LakeWriter:
         Returns how many rows are new, or say more than before. Raises as :meth:`add`.
         """
         table = _sound(partition, table)
+        conventions = metadata.get(schema.METADATA_CONVENTIONS, b"").decode()
+        refuse_aged_out(self._store, partition, table.num_rows)
         if not self._store.names(partition):  # a partition comes into being with its lock
-            self._agree(partition, metadata)
-        self._refuse_aged_out(partition)
+            self._agreement.check(partition, conventions)
         with self._store.lock(partition):
-            self._refuse_aged_out(partition)  # it may have been while this writer waited
+            refuse_aged_out(self._store, partition, table.num_rows)  # it may have been while this writer waited
             stored = self._stored(partition, table)
             pairs = [(i, m) for i, copies in enumerate(stored.copies) for m in copies]
             i, m = (np.array([pair[side] for pair in pairs], np.int64) for side in (0, 1))
@@ -143,7 +145,7 @@ class LakeWriter:
             more = np.flatnonzero(~extends(merged, old))
             fresh = table.filter(pa.array([not copies for copies in stored.copies], pa.bool_()))
             if fresh.num_rows:
-                self._agree(partition, metadata)
+                self._agreement.check(partition, conventions)
             for number in np.unique(stored.file[m[more]]):
                 swap = more[stored.file[m[more]] == number]
                 come = as_table(merged.take(swap), partition.date)
@@ -151,6 +153,10 @@ class LakeWriter:
             if fresh.num_rows:
                 self._store.write(partition, encode(fresh, metadata))
         return len({int(each) for each in i[more]}) + int(fresh.num_rows)
+
+    def is_aged_out(self, partition: Partition) -> bool:
+        """Whether raw of the session was removed, so that the thinned tier stands for it."""
+        return is_aged_out(self._store, partition)
 
     def _with_flow(
         self, partition: Partition, timeline: StoredTimeline, table: pa.Table, keep_flow: KeepFlow
@@ -210,51 +216,6 @@ class LakeWriter:
         merged = pa.concat_tables(parts).sort_by(_BY_TIME)
         self._store.write(partition, encode(merged, entries))
         self._store.remove(partition, file.name)
-
-    def _agree(self, partition: Partition, metadata: dict[bytes, bytes]) -> None:
-        """Raise if the symbol and tier hold another convention id than the metadata give.
-
-        Looked at are the partition, those next to it, the first and the last: every writer does, so that what
-        lies between agrees with them.
-        """
-        own = metadata.get(schema.METADATA_CONVENTIONS, b"").decode()
-        if self._allow_mixed or not own:
-            return
-        near = [partition]
-        key = (partition.tier, partition.symbol, own)
-        if key not in self._agreed:
-            others = list(partitions(self._store, symbol=partition.symbol, tier=partition.tier))
-            before = [each for each in others if each.date < partition.date]
-            after = [each for each in others if each.date > partition.date]
-            near += before[-1:] + after[:1] + before[:1] + after[-1:]
-        for each in near:
-            for file in self._store.files(each):
-                found = self._conventions(file)
-                if found not in (None, own):
-                    raise MixedConventions(
-                        f"{each.folder} holds exposures under {found!r}, and these rows are under {own!r}; "
-                        "use one of them, another lake, or --allow-mixed"
-                    )
-        self._agreed.add(key)
-
-    def _refuse_aged_out(self, partition: Partition) -> None:
-        """Raise where raw was aged out: rows of it would hide the thinned ones that stand for all of the session."""
-        if partition.tier != TIERS[0] or self._store.files(partition):
-            return
-        thinned = Partition(TIERS[1], partition.symbol, partition.date)
-        for file in self._store.files(thinned):
-            if schema.METADATA_THINNED in (read_footer(self._store, file).schema.metadata or {}):
-                raise ConflictingRow(
-                    f"{partition.folder} was aged out, and rows in it would hide {thinned.folder}, which stands for "
-                    "it; remove that folder first if the whole session is to be ingested again, or use another lake"
-                )
-
-    def _conventions(self, file: StoredFile) -> str | None:
-        """The convention id of a stored file; none of a file that cannot be read, which is for the reader to say."""
-        try:
-            return read_footer(self._store, file).conventions
-        except (LakeError, OSError):
-            return None
 
     def _stored(self, partition: Partition, table: pa.Table) -> _Stored:
         """The stored rows of the partition that have the clocks of the table's rows."""
