@@ -283,10 +283,35 @@ def test_compare_shows_every_named_convention(lake: replay.Lake) -> None:
     assert "trading-time" in table
     assert "stored under replay-1" in table
     assert max(map(len, table.splitlines())) <= 80
+    nobody = CliRunner().invoke(main, [*arguments[:2], "ZZZ", *arguments[3:]])
+    assert (nobody.exit_code, nobody.stderr) == (0, "note: no data of ZZZ; the lake holds QQQ, SPY\n")
     wrong = CliRunner().invoke(main, [*arguments, "--under", "lunar"])
     assert (wrong.exit_code, wrong.stderr) == (
         2, f"error: invalid_conventions: no conventions are named 'lunar'; there are {', '.join(NAMED)}\n"
     )  # fmt: skip
+
+
+def test_levels_of_nothing_say_what_the_lake_holds_instead(lake: replay.Lake) -> None:
+    def told(symbol: str, as_of: str) -> str:
+        done = CliRunner().invoke(main, ["levels", symbol, "--lake", lake.path, "--as-of", as_of])
+        assert done.exit_code == 0
+        return done.stderr
+
+    assert told("ZZZ", "2026-06-05T13:00") == "note: no data of ZZZ; the lake holds QQQ, SPY\n"
+    assert told("SPY", "2026-06-08").startswith("note: no session 2026-06-08 of SPY; the lake holds 7 from ")
+    assert told("SPY", "2026-06-05T09:00").startswith("note: no snapshot of SPY up to 2026-06-05T13:00:00Z was known")
+    assert told("SPY", "2026-06-05T13:00") == ""
+
+
+def test_a_share_without_effective_open_interest_is_refused(lake: replay.Lake) -> None:
+    moment = ["SPY", "--lake", lake.path, "--as-of", "2026-06-05T13:00"]
+    for command in (
+        ["levels", *moment],
+        ["heatmap", *moment],
+        ["run", "levels", "--symbol", "SPY", "--lake", lake.path],
+    ):
+        done = CliRunner().invoke(main, [*command, "--share", "0.5"])
+        assert (done.exit_code, done.stderr.splitlines()[-1]) == (2, "Error: --share is for --oi effective")
 
 
 def test_conventions_list_and_options_of_the_commands(lake: replay.Lake) -> None:

@@ -727,6 +727,7 @@ def test_what_is_not_there_or_cannot_be(two_days: str, tmp_path: pathlib.Path) -
         (("--from", "soon"), "from 'soon' is not a date"),
         (("--from", "2026-07-29", "--to", "2026-07-24"), "from 2026-07-29 is after to 2026-07-24"),
         (("--picture", str(tmp_path / "nowhere" / "a.png")), "No such file or directory"),
+        (("--picture", str(tmp_path / "a.txt")), "Invalid value for --picture: a.txt does not end in .png"),
         (("--out", "a.xml"), "a.xml is of no known format"),
     ):
         done = run("SPY", "--lake", two_days, *arguments)

@@ -80,9 +80,12 @@ def compare(
     from replay.errors import InvalidOpenInterest
     from replay.exposure.conventions import NAMED
     from replay.lake import open_lake
+    from replay.sessions import parse_moment, to_us
 
     with open_lake(lake_path) as lake:
         stored = lake.levels(symbol, as_of, known_at=known_at, tier=tier)
+        if stored.ts is None:
+            click.echo(output.what_there_is(lake, stored.symbol, to_us(parse_moment(as_of)), "snapshot"), err=True)
         rows = [("as stored", stored)]
         for each in ids or NAMED:
             found = lake.levels(symbol, as_of, known_at=known_at, tier=tier, conventions=each)
@@ -94,8 +97,6 @@ def compare(
                 click.echo(f"note: {error.message}", err=True)
     chosen = output.choose_format(form, out_path, FORMATS, "csv")
     output.emit(_table(rows) if chosen == "table" else _rows(rows, chosen), out_path)
-    if stored.ts is None:
-        click.echo(f"note: no snapshot of {stored.symbol} is visible at {as_of}, so no level is known", err=True)
 
 
 def _table(rows: list[tuple[str, Levels]]) -> bytes:

@@ -92,7 +92,7 @@ def heatmap(
         chosen = output.choose_format(form, out_path, FORMATS, "json")
         output.emit(render(lake, answer, chosen, pretty=pretty), out_path)
         if not len(answer.minutes):
-            click.echo(what_there_is(lake, answer), err=True)
+            click.echo(output.what_there_is(lake, answer.symbol, answer.as_of, "sample", " in the window"), err=True)
 
 
 def render(lake: Lake, answer: Heatmap, form: str, *, pretty: bool = False) -> bytes:
@@ -124,23 +124,3 @@ def render(lake: Lake, answer: Heatmap, form: str, *, pretty: bool = False) -> b
         truecolor=output.use_true_colour(),
     )
     return text.encode() + b"\n"
-
-
-def what_there_is(lake: Lake, answer: Heatmap) -> str:
-    """Why a heatmap is empty, and what the lake holds instead."""
-    from replay.sessions import iso_utc
-
-    symbols = lake.symbols()
-    if answer.symbol not in symbols:
-        return f"note: no data of {answer.symbol}; the lake holds {', '.join(symbols) or 'nothing'}"
-    dates = lake.dates(answer.symbol)
-    if answer.expiration not in dates:
-        near = min(dates, key=lambda date: abs(date - answer.expiration))
-        return (
-            f"note: no session {answer.expiration} of {answer.symbol}; the lake holds {len(dates)} "
-            f"from {dates[0]} to {dates[-1]}, the nearest is {near}"
-        )
-    return (
-        f"note: no sample of {answer.symbol} in the window up to {iso_utc(answer.as_of)} was known then; "
-        f"`replay sessions {answer.symbol}` shows the session's hours and lag"
-    )

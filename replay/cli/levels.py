@@ -37,9 +37,12 @@ def levels(
       replay levels SPY --lake lake --as-of 2026-07-24T14:30
     """
     from replay.lake import open_lake
+    from replay.sessions import parse_moment, to_us
 
     with open_lake(lake_path) as lake:
         found = lake.levels(symbol, as_of, known_at=known_at, tier=tier, oi=oi, share=share, conventions=conventions)
+        if found.ts is None:
+            click.echo(output.what_there_is(lake, found.symbol, to_us(parse_moment(as_of)), "snapshot"), err=True)
     if output.choose_format(form, out_path, ("table", "json"), "json") == "json":
         import orjson
 

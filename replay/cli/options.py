@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -71,6 +72,14 @@ def moment(command: F) -> F:
 
 def stated(command: F) -> F:
     """``--oi``, ``--share`` and ``--conventions``: what exposures are stated on, where not as stored."""
+
+    @functools.wraps(command)
+    def checked(*args: Any, oi: str, share: float | None, **others: Any) -> Any:
+        if share is not None and oi != "effective":
+            raise click.UsageError("--share is for --oi effective")
+        return command(*args, oi=oi, share=1.0 if share is None else share, **others)
+
+    wrapped = cast("F", checked)
     for option in (
         click.option(
             "--conventions",
@@ -80,10 +89,8 @@ def stated(command: F) -> F:
         click.option(
             "--share",
             type=float,
-            default=1.0,
-            show_default=True,
             metavar="0..1",
-            help="The part of signed volume that opens or closes contracts, for --oi effective.",
+            help="The part of signed volume that opens or closes contracts, for --oi effective.  [default: 1]",
         ),
         click.option(
             "--oi",
@@ -93,8 +100,8 @@ def stated(command: F) -> F:
             help="effective: settled open interest and the session's signed flow so far.",
         ),
     ):
-        command = option(command)
-    return command
+        wrapped = option(wrapped)
+    return wrapped
 
 
 def output_format(*formats: str, default: str | None = None) -> Callable[[F], F]:

@@ -7,11 +7,14 @@ import os
 import pathlib
 import sys
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import click
 
 from replay.errors import CannotWrite
+
+if TYPE_CHECKING:
+    from replay.lake import Lake
 
 BINARY = frozenset({"parquet", "png"})
 
@@ -104,3 +107,23 @@ def emit(data: bytes, out_path: pathlib.Path | None) -> None:
         file.write(data)
         if out_path is None and on_terminal() and not data.endswith(b"\n"):
             file.write(b"\n")
+
+
+def what_there_is(lake: Lake, symbol: str, as_of: int, noun: str, where: str = "") -> str:
+    """Why nothing of a symbol was visible at a moment (microseconds), and what the lake holds instead."""
+    from replay.sessions import iso_utc, session_date
+
+    date, symbols = session_date(as_of), lake.symbols()
+    if symbol not in symbols:
+        return f"note: no data of {symbol}; the lake holds {', '.join(symbols) or 'nothing'}"
+    dates = lake.dates(symbol)
+    if date not in dates:
+        near = min(dates, key=lambda each: abs(each - date))
+        return (
+            f"note: no session {date} of {symbol}; the lake holds {len(dates)} "
+            f"from {dates[0]} to {dates[-1]}, the nearest is {near}"
+        )
+    return (
+        f"note: no {noun} of {symbol}{where} up to {iso_utc(as_of)} was known then; "
+        f"`replay sessions {symbol}` shows the session's hours and lag"
+    )

@@ -86,6 +86,8 @@ def quality(
     from replay.quality import assess
 
     chosen = output.choose_format(form, out_path, FORMATS, "table")
+    if picture_path is not None and picture_path.suffix.lower() != ".png":
+        raise click.BadParameter(f"{picture_path.name} does not end in .png", param_hint="--picture")
     with open_lake(lake_path) as lake:
         report = assess(lake, symbol, start, end)
         symbols = lake.symbols()
