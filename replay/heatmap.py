@@ -226,7 +226,7 @@ def build(
         sampled = window.has_strikes
         if not sampled.any():
             raise NoStrikeData(
-                f"{symbol} has samples in the window up to {iso_utc(as_of)}, and none of them per-strike data"
+                f"{symbol} has samples in the window up to {iso_utc(as_of)}, none with per-strike data"
             )
         rows = window if sampled.all() else window.take(np.flatnonzero(sampled))
         bucket = rows.ts - rows.ts % MINUTE
