@@ -225,9 +225,7 @@ def build(
         underlying = _plain(window.spot[-1:])[0]
         sampled = window.has_strikes
         if not sampled.any():
-            raise NoStrikeData(
-                f"{symbol} has samples in the window up to {iso_utc(as_of)}, none with per-strike data"
-            )
+            raise NoStrikeData(f"{symbol} has samples in the window up to {iso_utc(as_of)}, none with per-strike data")
         rows = window if sampled.all() else window.take(np.flatnonzero(sampled))
         bucket = rows.ts - rows.ts % MINUTE
         last = last_of(bucket)

@@ -286,7 +286,7 @@ class Lake:
         has_strikes, has_flow = False, False
         for partition in partitions if contract.is_symbol(name) else ():
             timeline, rows = self._reader.session(partition, tuple(needed))
-            further = functools.partial(self._reader.further, timeline)
+            further = functools.partial(self._reader.further, timeline, rows.lists["strike"])
             track = Track(timeline, rows, further)
             tracks.append(track if stated.as_stored else StatedTrack(track, stated, session))
             files += [(partition, file) for file in timeline.files]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import fsspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -23,12 +24,13 @@ from hypothesis import strategies as st
 import replay
 from replay import schema
 from replay.cli.compact import compact
-from replay.errors import AgedOut, CannotWrite, ReplayError
+from replay.errors import AgedOut, CannotWrite, ReplayError, UnreadableFile
 from replay.storage.compaction import Outcome, merge_partition, opened
 from replay.storage.engine import Engine
 from replay.storage.files import LocalFiles, Partition, open_files, partitions
 from replay.storage.reader import Reader
 from replay.storage.thinning import drop_raw, thin_partition
+from replay.storage.writer import LakeWriter
 from replay.verify import verify_lake
 from tests import lakes, second_method
 from tests.lakes import MINUTE, SECOND, at, row
@@ -601,6 +603,37 @@ def test_what_comes_after_ageing_replaces_no_thinned_row(root: pathlib.Path, tmp
     assert "no longer holds all" in thin(root).reason
     assert "no longer holds all" in drop(root).reason
     assert contents(root) == before
+
+
+@pytest.mark.parametrize("stated", [{}, {"oi": "effective", "share": 0.5}])
+def test_a_tape_opened_before_reads_on_after(root: pathlib.Path, stated: dict[str, Any]) -> None:
+    """Merging replaces the files under it; what it has not read yet it finds in the new one."""
+    rows = some_rows(30)
+    rows += [lakes.revised(lakes.dice(i), each, each["recorded_at"] + MINUTE) for i, each in enumerate(rows[::4])]
+    told = {"call_flow": [1.0] * 3, "put_flow": [2.0] * 3, "call_oi": [5.0] * 3, "put_oi": [5.0] * 3}
+    rows = [each | told | dict.fromkeys(("gex", "dex", "vex", "chex")) for each in rows]
+    for i in range(3):
+        metadata = OWN | {"replay.conventions": "replay-1"}
+        lakes.write_foreign(root, "SPY", f"{i}.parquet", rows[i::3] + rows[: 5 * i], metadata=metadata)
+    with replay.open_lake(root) as lake:
+        before = lake.tape("SPY", lakes.DAY, **stated)
+        wanted = [tick.values("call_bid").tolist() for tick in lake.tape("SPY", lakes.DAY, **stated).ticks()]
+        interest = [tick.values("oi").tolist() for tick in lake.tape("SPY", lakes.DAY, **stated).ticks()]
+        assert merge(root).verdict == "merged"
+        ticks = before.ticks()
+        np.testing.assert_equal([tick.values("call_bid").tolist() for tick in ticks], wanted)
+        np.testing.assert_equal([tick.values("oi").tolist() for tick in ticks], interest)
+        with LakeWriter(root) as writer:
+            late, table = lake.tape("SPY", lakes.DAY), lakes.table_of([rows[0] | told | {"strike": [1.0, 2.0, 3.0]}])
+            table = table.select(["ts", "recorded_at", "spot", "strike", "call_flow"])
+            writer.enrich(RAW, table, schema.metadata(source="trades"))
+        with pytest.raises(UnreadableFile, match="rows list other strikes than when they were opened"):
+            late.at("2026-07-24T10:05").values("put_bid")
+        late = lake.tape("SPY", lakes.DAY)
+        for path in paths(root):
+            path.unlink()
+        with pytest.raises(UnreadableFile, match="a file went away"):
+            late.at("2026-07-24T10:05").values("put_bid")
 
 
 @pytest.fixture

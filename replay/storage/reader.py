@@ -25,6 +25,7 @@ from replay.snapshots import Clocks, Snapshots, Timeline, no_clocks, no_snapshot
 from replay.storage.columns import CACHE_BYTES, ColumnCache, Footer, Kept
 from replay.storage.engine import Engine
 from replay.storage.files import FileStore, Partition, StoredFile
+from replay.storage.rows import rows_equal
 
 NEWEST: Final = -1
 """In place of an instant to decode from: the newest visible snapshot alone."""
@@ -134,12 +135,27 @@ class Reader:
 
         return self._steadily(partition, read)
 
-    def further(self, timeline: StoredTimeline, columns: Sequence[str]) -> dict[str, Ragged]:
-        """More columns of every row of a timeline; as in :meth:`session` nothing is kept."""
-        rows = np.arange(len(timeline.ts))
-        read = self._steadily(timeline.partition, lambda _: self._decode(timeline, rows, columns, keep=False))
-        self._columns.forget(timeline.files)
-        return {name: read.lists[name] for name in columns}
+    def further(self, timeline: StoredTimeline, strike: Ragged, columns: Sequence[str]) -> dict[str, Ragged]:
+        """More columns of every row of a timeline, parallel to its strikes; as in :meth:`session` nothing is kept.
+
+        Where its files have been merged since, they are read from the ones that hold its rows now.
+        """
+
+        def read(partition: Partition) -> Snapshots:
+            current = timeline
+            if {file.path for file in timeline.files} - {file.path for file in self._store.files(partition)}:
+                current = self._timeline(partition, 0, 0)[0]
+            rows = _positions(timeline, current)
+            try:
+                return self._decode(current, rows, columns, keep=False)
+            finally:
+                self._columns.forget(current.files)
+
+        found = self._steadily(timeline.partition, read)
+        if not rows_equal(found.lists["strike"], strike, 0.0).all():
+            folder = f"{self._store.root}/{timeline.partition.folder}"
+            raise UnreadableFile("rows list other strikes than when they were opened; open them again", path=folder)
+        return {name: found.lists[name] for name in columns}
 
     def footers(self, timeline: StoredTimeline) -> list[Footer]:
         """The footers of a timeline's files, in their order."""
@@ -248,6 +264,21 @@ class Reader:
                 folder = f"{self._store.root}/{partition.folder}"
                 raise UnreadableFile("a file went away while it was read", path=folder) from error
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _positions(old: StoredTimeline, new: StoredTimeline) -> Ints:
+    """Where the rows of a timeline (N,) stand in one of the same partition that was read later.
+
+    Of rows with the same clocks each is the last, which is the one that is read.
+    """
+    if old is new:
+        return np.arange(len(old.ts))
+    last = {clocks: i for i, clocks in enumerate(zip(new.ts.tolist(), new.recorded_at.tolist(), strict=True))}
+    wanted = zip(old.ts.tolist(), old.recorded_at.tolist(), strict=True)
+    found = np.array([last.get(clocks, -1) for clocks in wanted], np.int64)
+    if (found < 0).any():
+        raise FileNotFoundError
+    return found
 
 
 def _with_fixed(columns: Sequence[str]) -> tuple[str, ...]:
