@@ -172,6 +172,7 @@ def summary(report: IngestReport) -> str:
             count.shrunk,
             "revisions list fewer strikes than the one they replace, which counts for the whole chain",
         ),
+        (count.crossed, "crossed quotes, from which no vol is solved"),
         (count.spot_differs, "snapshots whose rows disagree on spot: the last row's is kept"),
     ]
     lines += [f"  {number:,} {text}" for number, text in notes if number]

@@ -55,8 +55,8 @@ def resolve_vol(
 
     A given vol above 0 is taken. Else, where there is a bid and the mid is above intrinsic value (discounted, of the
     forward), it is solved from the mid. An option that is quoted without a bid, or without time value, has the
-    limit 0. One without a vol and without a quote (none, 0 at 0, or one side alone that does not settle it), or whose
-    mid no vol gives, has NaN.
+    limit 0. One without a vol and without a quote (none, 0 at 0, crossed, or one side alone that does not settle it),
+    or whose mid no vol gives, has NaN.
     """
     quoted_bid, quoted_ask = bid > 0, ask > 0
     forward, discounted = (spot, strike)
@@ -66,7 +66,7 @@ def resolve_vol(
     mid = 0.5 * (bid + ask)
     origin = np.full(len(given), VolOrigin.UNKNOWN, np.int8)
     origin[quoted_ask & ~quoted_bid] = VolOrigin.LIMIT
-    two_sided = quoted_ask & quoted_bid
+    two_sided = quoted_ask & quoted_bid & (bid <= ask)
     origin[two_sided & ~(mid > intrinsic)] = VolOrigin.LIMIT
     origin[two_sided & (mid > intrinsic)] = VolOrigin.SOLVED
     origin[given > 0] = VolOrigin.GIVEN

@@ -30,6 +30,7 @@ class ChainCount:
     repeated: int = 0  # the same in every field as another row
     contradicting: int = 0  # another row of the same instant, strike and right, of which the last is kept
     shrunk: int = 0  # revisions with fewer strikes than the one of the same instant before them
+    crossed: int = 0  # options with a bid above the ask, and no vol but one that would be solved from them
     spot_differs: int = 0  # snapshots whose rows do not agree on spot; the last row's is kept
     vols: Counter[str] = field(default_factory=Counter)
     spots: Counter[str] = field(default_factory=Counter)  # rows by where their spot is from, if not their own
@@ -56,6 +57,7 @@ def snapshots_of(
         conventions=conventions,
     )
     count.options += len(kept)
+    count.crossed += int(((numbers["bid"] > numbers["ask"]) & (numbers["ask"] > 0) & ~(numbers["iv"] > 0)).sum())
     count.shrunk += options.shrunk
     for origin in VolOrigin:
         count.vols[origin.name.lower()] += int((risk.origin == origin).sum())

@@ -64,13 +64,6 @@ class WallClock:
             )
 
 
-def check_clock(rows: pl.DataFrame, session: Session) -> None:
-    """Raise as :meth:`WallClock.check` does for the rows of one session, which hold a ``ts`` in microseconds."""
-    clock = WallClock()
-    clock.add(rows.select("ts", date=pl.lit(session.date)))
-    clock.check()
-
-
 def _session(date: dt.date) -> Session:
     session = find_session(date)
     assert session is not None, "rows of days without a session are rejected"

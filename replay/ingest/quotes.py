@@ -22,6 +22,7 @@ from replay.exposure.conventions import REPLAY_1, Conventions
 from replay.ingest import lean, opra
 from replay.ingest.buckets import SessionBuckets
 from replay.ingest.chain import ChainCount, snapshots_of
+from replay.ingest.clock import WallClock
 from replay.ingest.flow import keep_flow
 from replay.ingest.mapping import Mapping
 from replay.ingest.rows import Batch, Tally, check, header_of, read_batches
@@ -45,16 +46,14 @@ _POLYGON_OTHERS: Final = {"window_start": "bars (minute_aggs or day_aggs)", "pri
 """Columns that tell Polygon's other files, and what those hold."""
 _HELD_ROWS: Final = 1_000_000
 """Of so many events at most what no sample can show is still there; then they are thinned."""
-_MARGIN: Final = 30 * MINUTE
 """How far outside of its session a quote may usually stand."""
 
 
 @dataclass(slots=True)
 class QuotesReport:
-    """What an ingest did: ``tally`` of rows, ``quotes`` of events and options, ``count`` of vols, and by session its
-    contracts and strikes, its snapshots and those of them that were new, and (``clocks``) its quotes, those far outside
-    of its hours, and those that would be if times were UTC. ``aged_out`` are the snapshots left out of a session whose
-    raw was removed."""
+    """What an ingest did: ``tally`` of rows, ``quotes`` of events and options, ``count`` of vols, ``clock`` of when
+    quotes were known, and by session its contracts and strikes, its snapshots and those of them that were new.
+    ``aged_out`` are the snapshots left out of a session whose raw was removed."""
 
     symbol: str
     files: int
@@ -62,7 +61,7 @@ class QuotesReport:
     quotes: QuoteCount = field(default_factory=QuoteCount)
     count: ChainCount = field(default_factory=ChainCount)
     others: int = 0  # rows of other underlyings
-    clocks: dict[dt.date, tuple[int, int, int]] = field(default_factory=dict)
+    clock: WallClock = field(default_factory=WallClock)
     contracts: dict[dt.date, tuple[int, int]] = field(default_factory=dict)
     sessions: dict[dt.date, tuple[int, int]] = field(default_factory=dict)
     aged_out: dict[dt.date, int] = field(default_factory=dict)
@@ -138,13 +137,14 @@ def ingest_quotes(
                 held.add(events)
         held.hand_on()
         if underlying is not None:
-            buckets.add(_prices(underlying))
+            buckets.add(price_events(underlying, spot_age))
+        if zone is None:
+            report.clock.check("; --zone America/New_York takes them as they are" if preset == "generic" else "")
         with LakeWriter(lake, filesystem, allow_mixed=allow_mixed) as writer:
             for date, events in buckets.sessions():
                 session = find_session(date)
                 if session is None or not (events["kind"] == QUOTE).any():
                     continue
-                _check_clock(session, report.clocks.get(date, (0, 0, 0)))
                 rows = sample(events, session, cadence, max_age, spot_age, report.quotes)
                 said = [f"quotes:{preset}", *(["oi=file"] if open_interest else [])]
                 if parity:
@@ -255,14 +255,14 @@ def _events(path: pathlib.Path, reading: _Reading, report: QuotesReport) -> Iter
         if parts:
             events = pl.concat(parts)
             quotes = events.filter(pl.col("kind") == QUOTE)
-            _note_clock(quotes, report)
+            report.clock.add(quotes.select("date", ts="known"))
             told = pl.concat([counted(quotes, report.quotes), events.filter(pl.col("kind") != QUOTE)])
             yield _timely(told, report)
         return
     before = report.tally.read + report.others
     for batch, mapping in _batches(path, reading, report):
         rows = reading.rows(batch, mapping, path, report.tally)
-        _note_clock(rows, report)
+        report.clock.add(rows.select("date", ts="known"))
         quotes = rows.select(
             "date", "known", pl.lit(QUOTE, pl.Int8).alias("kind"), "strike", "call",
             pl.col("bid").alias("first"), pl.col("ask").alias("second"),
@@ -316,34 +316,6 @@ def _timely(rows: pl.DataFrame, report: QuotesReport) -> pl.DataFrame:
     return kept
 
 
-def _note_clock(quotes: pl.DataFrame, report: QuotesReport) -> None:
-    """Note how many quotes stand far outside of their session, as they are and if their times were UTC."""
-    for (date,), known in quotes.group_by("date"):
-        assert isinstance(date, dt.date)
-        session = _session(date)
-        offset = session.open.utcoffset()
-        assert offset is not None
-        moved = pl.col("known") + int(offset / dt.timedelta(microseconds=1))
-        far = [
-            ~each.is_between(to_us(session.open) - _MARGIN, to_us(session.close) + _MARGIN)
-            for each in (pl.col("known"), moved)
-        ]
-        new = known.select(pl.len(), as_read=far[0].sum(), as_utc=far[1].sum()).row(0)
-        old = report.clocks.get(date, (0, 0, 0))
-        report.clocks[date] = (old[0] + new[0], old[1] + new[1], old[2] + new[2])
-
-
-def _check_clock(session: Session, clock: tuple[int, int, int]) -> None:
-    """Raise where most quotes stand outside of their session, and none would if times had been meant as UTC."""
-    number, as_read, as_utc = clock
-    if 2 * as_read > number and as_utc == 0:
-        raise InputError(
-            f"{as_read} of {number} quotes of {session.date} are more than 30 minutes outside of its session, "
-            f"{session.open:%H:%M} to {session.close:%H:%M} New York, and none would be if their times were UTC: "
-            "give --zone UTC"
-        )
-
-
 def _batches(path: pathlib.Path, reading: _Reading, report: QuotesReport) -> Iterator[tuple[Batch, Mapping]]:
     if reading.preset == "databento":
         before = 0
@@ -374,10 +346,28 @@ def _flat_file(path: pathlib.Path, reading: _Reading, report: QuotesReport) -> I
         yield Batch(batch.rows.filter(kept), batch.lines[kept.to_numpy()], batch.bytes_read), _POLYGON
 
 
-def _prices(underlying: Prices) -> pl.DataFrame:
-    """Prices of the underlying as events of their sessions."""
+def price_events(underlying: Prices, age: int | None) -> pl.DataFrame:
+    """Prices of the underlying as events of their sessions, each when it was recorded.
+
+    One that is recorded after a newer one says nothing; one that was late ends ``age`` microseconds after its own time,
+    which an event without a price says.
+    """
+    own, recorded, price = (underlying.frame[name].to_numpy() for name in ("known", "recorded", "price"))
+    order = np.lexsort((own, recorded))
+    own, recorded, price = own[order], recorded[order], price[order]
+    newest = own >= np.maximum.accumulate(own)
+    own, recorded, price = own[newest], recorded[newest], price[newest]
+    known, late = [recorded], recorded > own
+    if age is not None:
+        price = np.where(recorded - own > age, np.nan, price)
+        after = np.append(recorded[1:], np.iinfo(np.int64).max)
+        ends = own + age + 1
+        known.append(ends[late & (ends > recorded) & (ends < after)])
+    frame = pl.DataFrame({"known": np.concatenate(known)}).with_columns(
+        first=pl.Series(np.append(price, np.full(sum(map(len, known[1:])), np.nan)))
+    )
     day = pl.col("known").cast(pl.Datetime("us")).dt.replace_time_zone("UTC").dt.convert_time_zone("America/New_York")
-    return underlying.frame.select(
+    return frame.select(
         day.dt.date().alias("date"), "known", pl.lit(SPOT, pl.Int8).alias("kind"), pl.lit(0.0).alias("strike"),
-        pl.lit(False).alias("call"), pl.col("price").alias("first"), pl.lit(2.0).alias("second"),
+        pl.lit(False).alias("call"), "first", pl.lit(2.0).alias("second"),
     ).select(EVENTS)  # fmt: skip

@@ -39,7 +39,7 @@ _OTHERS: Final = {
 }
 _OCC = r"^(?:O:)?([A-Z]{1,6}[0-9]?) *(\d{6})([CP])(\d{8})$"
 _THOUSANDS: Final = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?")
-_NOTHING: Final = ("", "null", "none", "na", "n/a", "-", "--")
+_NOTHING: Final = ("", "null", "none", "na", "n/a", "nan", "-", "--")
 """What files write for a number that there is not, in lower case."""
 
 
@@ -335,8 +335,9 @@ def such_as(rows: pl.DataFrame, reason: str) -> str:
 
 
 def number_of(rows: pl.DataFrame, name: str, mapping: Mapping) -> pl.Expr:
+    """A column's numbers in our units; null where it holds none, or NaN."""
     column = text_of(name) if rows.schema[name] == pl.String else pl.col(name)
-    number = column.cast(pl.Float64, strict=False)
+    number = column.cast(pl.Float64, strict=False).fill_nan(None)
     scale = mapping.scale.get(name, 1.0)
     if scale < 1:  # a thousandth is no double, a thousand is
         return divided(number, 1 / scale)

@@ -146,7 +146,7 @@ class _Making:
     def snapshots(self, rows: pl.DataFrame, session: Session, count: ChainCount) -> tuple[pa.Table | None, str]:
         """One session's snapshots, none where no row can be used, and what they are made from."""
         if self.source.joins:
-            rows = joined(rows)
+            rows = joined(rows, count)
         if self.solve:
             rows = rows.with_columns(iv=pl.lit(None, pl.Float64))
         said = [f"chain:{self.source.name}", *(["iv=solve"] if self.solve else [])]

@@ -19,7 +19,7 @@ from replay.contract import is_symbol, normalise_symbol
 from replay.errors import ConflictingRow, InputError, NoLake
 from replay.exposure.conventions import REPLAY_1, known_conventions
 from replay.ingest.buckets import SessionBuckets
-from replay.ingest.clock import check_clock
+from replay.ingest.clock import WallClock
 from replay.ingest.flow import flow_of
 from replay.ingest.mapping import Mapping
 from replay.ingest.prints import PRESETS, PrintCount, as_asked, mapping_of, prints
@@ -130,12 +130,14 @@ def ingest_trades(
     report = TradesReport(name, len(paths))
     source = mapping if isinstance(mapping, str) else mapping.name
     dates: set[dt.date] = set()
+    clock = WallClock()
     with SessionBuckets() as buckets:
         for number, path in enumerate(paths):
             columns = as_asked(mapping_of(path, mapping), delay_us, zone)
             before = report.tally.read
             for batch in read_batches(path, columns, report.tally, strict=strict):
                 usable = prints(batch, columns, str(path), name, report.tally, report.count, strict=strict)
+                clock.add(usable)
                 others = usable.filter(pl.col("expires") != pl.col("date"))
                 if len(others):
                     report.tally.other_expirations.add(len(others), str(path), int(others["line"][0]))
@@ -143,6 +145,8 @@ def ingest_trades(
                 buckets.add(usable.with_columns(file=pl.lit(number, pl.Int32)))
             if report.tally.read == before:
                 raise InputError("holds a header and no rows", path=str(path))
+        if zone is None:
+            clock.check("; --zone America/New_York takes them as they are")
         with contextlib.ExitStack() as stack:
             store = None
             if lake is not None and dates:
@@ -157,6 +161,8 @@ def ingest_trades(
         elsewhere = report.tally.other_expirations.rows
         if lake is not None and elsewhere:
             reasons.append(f"{elsewhere} expire on another date, which --classify-only counts")
+        cancelled = report.count.cancelled.rows
+        reasons += [f"{cancelled} {'cancels' if cancelled == 1 else 'cancel'} another print"] if cancelled else []
         raise InputError(f"none of {report.tally.read} rows can be used; {'; '.join(reasons)}")
     return report
 
@@ -237,7 +243,6 @@ class _Store:
         """Enrich the stored snapshots of a session by its prints."""
         partition, session = Partition("raw", self._symbol, date), find_session(date)
         assert session is not None, "prints of days without a session are rejected"
-        check_clock(rows, session)
         if self._writer.is_aged_out(partition):
             report.aged_out[date] = len(rows)
             return

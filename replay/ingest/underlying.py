@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from replay.errors import InputError
@@ -15,6 +16,7 @@ from replay.exposure.conventions import Conventions
 from replay.ingest.mapping import Mapping
 from replay.ingest.rows import Tally, header_of, read_batches
 from replay.ingest.times import instant, text_of
+from replay.ragged import Ints
 from replay.sessions import MINUTE, Session
 
 AGE_US: Final = 5 * MINUTE
@@ -28,22 +30,33 @@ _NAMES: Final = ("ts", "price", "recorded_at")
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Prices of the underlying: ``frame`` has ``known`` (microseconds since the epoch, ascending), ``price``
-    and ``recorded``, when the file says that it was recorded."""
+    """Prices of the underlying: ``frame`` has ``known`` (microseconds since the epoch), ``price`` and ``recorded``, not
+    before ``known``: when the file says that it was recorded. By known and then recorded."""
 
     frame: pl.DataFrame
     age_us: int = AGE_US
 
     def of(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """The rows with ``spot`` where it was null: the last price at or before their ``ts``, unless it is too old, or
-        was recorded later than the row."""
-        instants_ = rows.select("ts").unique().sort("ts")
-        found = instants_.join_asof(
-            self.frame, left_on="ts", right_on="known", strategy="backward", tolerance=self.age_us
-        )
-        joined = rows.join(found.select("ts", "price", "recorded"), on="ts", how="left", maintain_order="left")
-        price = pl.when(pl.col("recorded") <= pl.col("recorded_at")).then(pl.col("price"))
-        return joined.with_columns(spot=pl.coalesce("spot", price)).drop("price", "recorded")
+        """The rows with ``spot`` where it was null: the last price at or before their ``ts`` that was recorded by their
+        ``recorded_at``, unless it is too old."""
+        clocks = rows.select("ts", "recorded_at").unique()
+        ts, recorded_at = (clocks[name].to_numpy() for name in ("ts", "recorded_at"))
+        at = self.newest(ts, recorded_at)
+        price = np.where(at >= 0, self.frame["price"].to_numpy()[np.maximum(at, 0)], np.nan)
+        found = clocks.with_columns(price=pl.Series(price).fill_nan(None))
+        joined = rows.join(found, on=["ts", "recorded_at"], how="left", maintain_order="left")
+        return joined.with_columns(spot=pl.coalesce("spot", "price")).drop("price")
+
+    def newest(self, ts: Ints, recorded_at: Ints) -> Ints:
+        """Which price stood at each of N instants, as far as was recorded by then; -1 where none did."""
+        known, recorded = (self.frame[name].to_numpy() for name in ("known", "recorded"))
+        at = np.searchsorted(known, ts, side="right") - 1
+        while True:
+            at[(at >= 0) & (known[at] < ts - self.age_us)] = -1
+            early = np.flatnonzero((at >= 0) & (recorded[at] > recorded_at))
+            if not len(early):
+                return np.asarray(at, np.int64)
+            at[early] -= 1
 
 
 def read_prices(files: Sequence[str | os.PathLike[str]], zone: str, bar_us: int = 0, age_us: int = AGE_US) -> Prices:
@@ -91,7 +104,7 @@ def read_prices(files: Sequence[str | os.PathLike[str]], zone: str, bar_us: int 
             parts.append(part.select("known", pl.col("number").alias("price"), "recorded"))
     if not parts:
         raise InputError(f"{', '.join(str(file) for file in files)}: no price of the underlying")
-    frame = pl.concat(parts).unique("known", keep="last", maintain_order=True).sort("known")
+    frame = pl.concat(parts).unique(["known", "recorded"], keep="last", maintain_order=True).sort("known", "recorded")
     return Prices(frame, age_us)
 
 

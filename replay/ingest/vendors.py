@@ -12,6 +12,7 @@ import polars as pl
 
 from replay.errors import InputError
 from replay.ingest.cboe import DELAY_US, JSON, QUOTEDATA, cboe_mapping, delayed_json, quotedata
+from replay.ingest.chain import ChainCount
 from replay.ingest.mapping import OPTIONAL, REQUIRED, SIDES, Mapping, preset, presets
 from replay.ingest.rows import Batch, Tally, header_of, read_batches
 
@@ -124,14 +125,19 @@ def thetadata_mapping(path: pathlib.Path) -> Mapping:
     return Mapping(THETADATA, columns, scale={"strike": 0.001} if old else {})
 
 
-def joined(rows: pl.DataFrame) -> pl.DataFrame:
+def joined(rows: pl.DataFrame, count: ChainCount) -> pl.DataFrame:
     """One session's rows of several files about the same contracts as one row a contract and instant.
 
-    Of each column the last known value is taken. Open interest, which comes once a day, holds for all the day's
-    instants from its own on; rows that know nothing else are no snapshot.
+    Of each column the last known value is taken; rows that say the same, or otherwise, are counted. Open interest,
+    which comes once a day, holds for all the day's instants from its own on; rows that know nothing else are no
+    snapshot.
     """
     keys = ["ts", "recorded_at", "strike", "call"]
     values = ["spot", *SIDES]
+    distinct = rows.unique()
+    differing = distinct.group_by(keys).agg(pl.col(*values).drop_nulls().n_unique())
+    count.repeated += len(rows) - len(distinct)
+    count.contradicting += sum((differing.select(pl.max_horizontal(*values)).to_series() - 1).clip(0).to_list())
     merged = rows.group_by(keys, maintain_order=True).agg(pl.col(*values).drop_nulls().last(), pl.col("date").first())
     daily = (
         merged.filter(pl.col("open_interest").is_not_null()).select("strike", "call", "ts", "open_interest").sort("ts")

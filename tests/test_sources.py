@@ -1,0 +1,264 @@
+"""What sources hold that is odd: NaN for nothing, crossed quotes, prices that come late, clocks of another zone."""
+
+from __future__ import annotations
+
+import datetime as dt
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import replay
+from replay.cli import main
+from replay.ingest.quotes import price_events
+from replay.ingest.sampling import SPOT
+from replay.ingest.underlying import Prices
+from tests import chains
+from tests.lakes import MINUTE, at
+
+DAY = "2026-07-24"
+CHAIN = "ts,expiration,right,strike,bid,ask,iv,open_interest"
+NOTHING_WRITTEN: dict[str, Any] = {}
+
+
+def write(path: pathlib.Path, header: str, *lines: str) -> pathlib.Path:
+    path.write_text("\n".join([header, *lines]) + "\n")
+    return path
+
+
+def ingest(kind: str, lake: pathlib.Path, *arguments: object) -> Result:
+    command = ["ingest", kind, *map(str, arguments), "--symbol", "SPY", "--lake", str(lake), "--preset", "generic"]
+    return CliRunner().invoke(main, command)
+
+
+def stored(lake: pathlib.Path, date: str = DAY) -> list[dict[str, Any]]:
+    with replay.open_lake(lake) as opened:
+        return opened.snapshots("SPY", date).to_dicts()
+
+
+# --- numbers that are none
+
+
+def on_parity(hole: str) -> list[str]:
+    """Five strikes whose parity implies 740.0, 739.9, 740.0, 740.3, 740.0; calls of the outer two have no quote."""
+    implied = {735: 740.0, 739: 739.9, 740: 740.0, 741: 740.3, 745: 740.0}
+    lines = []
+    for strike, spot in implied.items():
+        call = max(0.0, spot - strike) + 0.5
+        for right, mid in (("C", call), ("P", call - (spot - strike))):
+            quote = f"{mid - 0.02:.4f},{mid + 0.02:.4f}"
+            if right == "C" and strike in (735, 745):
+                quote = f"{hole},{hole}"
+            lines.append(f"{DAY}T10:00:00,{DAY},{right},{strike},{quote},0.2,100")
+    return lines
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_nan_is_no_quote(tmp_path: pathlib.Path, form: str) -> None:
+    blank = write(tmp_path / "blank.csv", CHAIN, *on_parity(""))
+    path = write(tmp_path / "nan.csv", CHAIN, *on_parity("NaN"))
+    if form == "parquet":
+        path = tmp_path / "nan.parquet"
+        pl.read_csv(tmp_path / "nan.csv").write_parquet(path)
+        assert pl.read_parquet(path)["bid"].is_nan().sum() == 2
+    for name, file in (("nan", path), ("blank", blank)):
+        done = ingest("chain", tmp_path / name, file)
+        assert done.exit_code == 0, done.output
+    (found,), (wanted,) = stored(tmp_path / "nan"), stored(tmp_path / "blank")
+    assert found["spot"] == 740.0  # the median of the three that are quoted
+    assert str(found) == str(wanted)  # in which NaN is NaN
+
+
+def test_an_instant_of_nan_quotes_has_no_spot_and_the_others_do(tmp_path: pathlib.Path) -> None:
+    nothing = [line.replace("T10:00", "T10:01") for line in on_parity("NaN") if "NaN" in line]
+    path = write(tmp_path / "c.csv", CHAIN, *on_parity("1.0"), *nothing)
+    done = ingest("chain", tmp_path / "lake", path)
+    assert done.exit_code == 0, done.output
+    assert "spot of 2 rows not known: left out" in done.stdout
+    assert len(stored(tmp_path / "lake")) == 1
+
+
+def test_no_vol_is_solved_from_a_crossed_quote(tmp_path: pathlib.Path) -> None:
+    def quoted(bid: float, ask: float) -> dict[str, Any]:
+        rows = [chains.row(right=right, bid=bid, ask=ask, iv=0.0) for right in "CP"]
+        chain = ["ingest", "chain", str(chains.write_csv(tmp_path / f"{bid}.csv", rows)), "--symbol", "SPY"]
+        done = CliRunner().invoke(main, [*chain, "--preset", "cboe-recorder", "--lake", str(tmp_path / str(bid))])
+        return {"out": done.stdout} | stored(tmp_path / str(bid))[0]
+
+    crossed = quoted(2.0, 1.0)
+    assert str(crossed["call_iv"]) == "[nan]"
+    assert (crossed["call_bid"], crossed["call_ask"], str(crossed["gex"])) == ([2.0], [1.0], "[nan]")
+    assert "vol of 2 not known: no vol and no quote that gives one" in crossed["out"]
+    assert "2 crossed quotes, from which no vol is solved" in crossed["out"]
+    sound = quoted(1.0, 1.1)
+    assert sound["call_iv"][0] > 0
+    assert "crossed" not in sound["out"]
+
+
+# --- prices of the underlying that come late
+
+PRICES = "ts,price,recorded_at"
+QUOTES = "ts,contract,bid,ask"
+
+
+def quotes(path: pathlib.Path, *clocks: str, date: str = DAY) -> pathlib.Path:
+    stamp = date[2:].replace("-", "")
+    return write(
+        path, QUOTES, *(f"{date}T{clock},SPY{stamp}{right}00740000,1.0,1.1" for clock in clocks for right in "CP")
+    )
+
+
+def test_a_price_is_in_no_sample_before_it_was_recorded(tmp_path: pathlib.Path) -> None:
+    path = quotes(tmp_path / "q.csv", "10:00:00", "10:05:00", "10:27:30")
+    prices = write(
+        tmp_path / "u.csv", PRICES,
+        f"{DAY}T10:00:00,740,{DAY}T10:00:00", f"{DAY}T10:02:00,999,{DAY}T10:30:00",
+        f"{DAY}T10:28:00,741,{DAY}T10:28:00", f"{DAY}T10:27:00,888,{DAY}T10:29:00",
+        f"{DAY}T10:28:00,742,{DAY}T10:30:30",
+    )  # fmt: skip
+    done = ingest("quotes", tmp_path / "lake", path, "--underlying", prices)
+    assert done.exit_code == 0, done.output
+    spots = {
+        f"{each['ts'].astimezone(replay.sessions.NEW_YORK):%H:%M}": each["spot"] for each in stored(tmp_path / "lake")
+    }
+    assert [spots.get(f"10:{minute:02}") for minute in range(7)] == [740.0] * 6 + [None]
+    assert [spots[f"10:{minute}"] for minute in (28, 29, 30, 31, 32, 33)] == [741.0, 741.0, 741.0, 742.0, 742.0, 742.0]
+    assert max(spots) == "10:33"  # a price holds for five minutes from its own time, whenever it came
+
+
+def test_a_corrected_price_takes_nothing_from_the_one_before_it(tmp_path: pathlib.Path) -> None:
+    rows = write(
+        tmp_path / "c.csv", "ts,recorded_at,expiration,right,strike,bid,ask,iv,open_interest",
+        *(f"{DAY}T10:00:00,{DAY}T{known},{DAY},{right},740,1.0,1.1,0.2,100" for known in ("10:00:01", "18:00:00") for right in "CP"),
+    )  # fmt: skip
+    prices = write(
+        tmp_path / "u.csv", PRICES, f"{DAY}T09:58:00,739,{DAY}T09:58:00", f"{DAY}T10:00:00,740,{DAY}T10:00:00",
+        f"{DAY}T10:00:00,741,{DAY}T17:00:00",
+    )  # fmt: skip
+    assert ingest("chain", tmp_path / "lake", rows, "--underlying", prices).exit_code == 0
+    with replay.open_lake(tmp_path / "lake") as lake:
+        assert lake.levels("SPY", f"{DAY}T10:01").spot == 740.0
+        assert lake.levels("SPY", f"{DAY}T10:01", known_at="latest").spot == 741.0
+    late = write(
+        tmp_path / "late.csv", PRICES, f"{DAY}T09:58:00,739,{DAY}T09:58:00", f"{DAY}T09:59:30,740,{DAY}T10:00:30"
+    )
+    assert ingest("chain", tmp_path / "other", rows, "--underlying", late).exit_code == 0
+    with replay.open_lake(tmp_path / "other") as lake:
+        assert lake.levels("SPY", f"{DAY}T10:01").spot == 739.0
+
+
+prices = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 9), st.integers(1, 9)), min_size=1, max_size=12)
+
+
+def by_definition(told: Sequence[tuple[int, int, int]], ts: int, known: int, age: int) -> float | None:
+    """The newest price of up to ``ts``, as it was known last by then, unless it is older than ``age``."""
+    found = [each for each in told if each[0] <= ts and each[0] + each[1] <= known and ts - each[0] <= age]
+    return float(max(found, key=lambda each: (each[0], each[0] + each[1]))[2]) if found else None
+
+
+@settings(max_examples=150, derandomize=True, deadline=None, database=None)
+@given(prices, st.integers(0, 6), st.integers(0, 5))
+def test_prices_are_those_of_the_plain_definition(told: list[tuple[int, int, int]], age: int, lag: int) -> None:
+    """Of (minute, lag, price): in a chain's rows, and as events to be sampled."""
+    told = list({(each[0], each[1]): each for each in told}.values())
+    opens = at("09:30")
+    frame = pl.DataFrame(
+        {
+            "known": [opens + each[0] * MINUTE for each in told],
+            "price": [float(each[2]) for each in told],
+            "recorded": [opens + (each[0] + each[1]) * MINUTE for each in told],
+        }
+    ).sort("known", "recorded")
+    instants = list(range(20))
+    rows = pl.DataFrame({"ts": [opens + i * MINUTE for i in instants]}).with_columns(
+        recorded_at=pl.col("ts") + lag * MINUTE, spot=pl.lit(None, pl.Float64)
+    )
+    found = Prices(frame, age * MINUTE).of(rows)["spot"].to_list()
+    assert found == [by_definition(told, i, i + lag, age) for i in instants]
+
+    events = price_events(Prices(frame), age * MINUTE).sort("known", "second", maintain_order=True)
+    assert set(events["kind"]) <= {SPOT}
+    for i in instants:
+        before = events.filter(pl.col("known") <= opens + i * MINUTE)
+        price = (
+            before["first"][-1] if len(before) and opens + i * MINUTE - before["known"][-1] <= age * MINUTE else None
+        )
+        assert (None if price != price else price) == by_definition(told, i, i, age), i  # NaN is none
+
+
+# --- clocks of another zone
+
+
+def minutes(first: str, count: int, step: int = 5) -> list[str]:
+    start = dt.datetime.fromisoformat(f"{DAY}T{first}")
+    return [f"{start + dt.timedelta(minutes=step * i):%H:%M:%S}" for i in range(count)]
+
+
+def test_a_stray_row_does_not_hide_that_quotes_are_in_utc(tmp_path: pathlib.Path) -> None:
+    path = quotes(tmp_path / "q.csv", *minutes("13:35", 78), "20:35:00")
+    done = ingest("quotes", tmp_path / "lake", path, "--spot", "parity")
+    assert done.exit_code == 2
+    assert "the rows of 2026-07-24 are at 13:35 to 20:35 New York, and the session is 09:30 to 16:00" in done.stderr
+    assert not (tmp_path / "lake").exists()
+    assert ingest("quotes", tmp_path / "lake", path, "--spot", "parity", "--zone", "UTC").exit_code == 0
+
+
+@pytest.mark.parametrize("kind", ["quotes", "chain", "trades"])
+def test_nothing_is_written_where_one_session_looks_like_utc(tmp_path: pathlib.Path, kind: str) -> None:
+    """The first session's rows are right; those of the second all lie after its close."""
+    days = [("2026-07-23", minutes("10:00", 4)), (DAY, minutes("17:00", 4))]
+    header, line = {
+        "quotes": (QUOTES, "{d}T{c},SPY{s}{r}00740000,1.0,1.1"),
+        "chain": (CHAIN, "{d}T{c},{d},{r},740,1.0,1.1,0.2,100"),
+        "trades": ("ts,contract,price,size,bid,ask", "{d}T{c},SPY{s}{r}00740000,1.1,2,1.0,1.1"),
+    }[kind]
+    lines = [line.format(d=d, c=c, s=d[2:].replace("-", ""), r=r) for d, clocks in days for c in clocks for r in "CP"]
+    lake = tmp_path / "lake"
+    if kind == "trades":
+        chain = [f"{d}T10:00:00,{d},{r},740,1.0,1.1,0.2,100" for d, _ in days for r in "CP"]
+        assert ingest("chain", lake, write(tmp_path / "c.csv", CHAIN, *chain)).exit_code == 0
+    before = {path: path.read_bytes() for path in lake.rglob("*.parquet")}
+    options = [] if kind == "trades" else ["--spot", "parity"] if kind == "quotes" else []
+    done = ingest(kind, lake, write(tmp_path / "rows.csv", header, *lines), *options)
+    assert done.exit_code == 2, done.stdout
+    assert "the rows of 2026-07-24 are at 17:00 to 17:15 New York" in done.stderr
+    assert {path: path.read_bytes() for path in lake.rglob("*.parquet")} == before
+    as_it_is = ingest(kind, lake, tmp_path / "rows.csv", *options, "--zone", "America/New_York")
+    assert as_it_is.exit_code == 0, as_it_is.stderr
+
+
+# --- rows that contradict, and rows that are nothing
+
+
+def test_contradicting_rows_of_thetadata_are_counted(tmp_path: pathlib.Path) -> None:
+    header = "symbol,expiration,strike,right,timestamp,bid_size,bid_exchange,bid,bid_condition,ask_size,ask_exchange,ask,ask_condition"
+    line = '"SPY","2026-07-24",740.000,"{right}",2026-07-24T10:00:00.000,5,1,{bid},50,7,1,1.2,50'
+    lines = [
+        line.format(right=right, bid=bid) for right, bid in (("CALL", 1.0), ("PUT", 1.0), ("CALL", 1.1), ("PUT", 1.0))
+    ]
+    path = write(tmp_path / "theta.csv", header, *lines)
+    done = CliRunner().invoke(
+        main,
+        ["ingest", "chain", str(path), "--symbol", "SPY", "--lake", str(tmp_path / "lake"), "--preset", "thetadata"],
+    )
+    assert done.exit_code == 0, done.stderr
+    assert "1 contradicting rows: the last of each instant, strike and right is kept" in done.stdout
+    assert "1 repeated rows fell together" in done.stdout
+    assert stored(tmp_path / "lake")[0]["call_bid"] == [1.1]
+
+
+def test_cancels_alone_are_said(tmp_path: pathlib.Path) -> None:
+    chain = [f"{DAY}T10:00:00,{DAY},{right},740,1.0,1.1,0.2,100" for right in "CP"]
+    ingest("chain", tmp_path / "lake", write(tmp_path / "c.csv", CHAIN, *chain))
+    path = write(
+        tmp_path / "t.csv", "ts,contract,price,size,condition", f"{DAY}T10:00:00,SPY260724C00740000,1.1,2,CANC"
+    )
+    done = ingest("trades", tmp_path / "lake", path, "--rule", "tick")
+    assert (done.exit_code, done.stderr) == (
+        2, "error: invalid_input: none of 1 rows can be used; 1 cancels another print\n"
+    )  # fmt: skip
