@@ -25,7 +25,7 @@ from replay.storage.files import (
     is_leftover,
     partitions,
 )
-from replay.storage.soundness import clocks_of, floats_of, row_faults
+from replay.storage.soundness import clocks_of, floats_of, row_faults, value_faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ class _PartitionCheck:
 
     def _rows(self, table: pa.Table, path: str, first: int) -> Iterator[Finding]:
         """Faults of one row group, of which ``first`` is the first row."""
-        for message, wrong in row_faults(table, self._partition.date):
+        for message, wrong in (*row_faults(table, self._partition.date), *value_faults(table)):
             yield from _each(wrong, message, first)
         ts, recorded_at, clocked = clocks_of(table)
         spot, lists = floats_of(table["spot"]), [from_arrow(table[name]) for name in schema.LISTS]

@@ -262,3 +262,108 @@ def test_cancels_alone_are_said(tmp_path: pathlib.Path) -> None:
     assert (done.exit_code, done.stderr) == (
         2, "error: invalid_input: none of 1 rows can be used; 1 cancels another print\n"
     )  # fmt: skip
+
+
+# --- snapshots of another program
+
+
+def parquet(path: pathlib.Path, rows: list[dict[str, Any]]) -> pathlib.Path:
+    """Rows, long or wide, with clocks in UTC, as a Parquet file."""
+    stamp = pl.Datetime("us", "UTC")
+    frame = pl.DataFrame(rows).with_columns(
+        pl.col(name).str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="us").dt.replace_time_zone("UTC").cast(stamp)
+        for name in ("ts", "recorded_at")
+    )
+    frame.write_parquet(path)
+    return path
+
+
+CLOCKS = {"ts": f"{DAY}T14:00:00", "recorded_at": f"{DAY}T14:00:01", "spot": 740.0}
+
+
+def copied(lake: pathlib.Path, *paths: pathlib.Path, strict: bool = False) -> Result:
+    command = ["ingest", "snapshots", *map(str, paths), "--symbol", "SPY", "--lake", str(lake)]
+    return CliRunner().invoke(main, [*command, *(["--strict"] if strict else [])])
+
+
+def test_long_rows_of_other_expirations_are_left_out(tmp_path: pathlib.Path) -> None:
+    rows = [
+        CLOCKS | {"strike": strike, "call_oi": 5.0, "expiration": dt.date(2026, 7, day)}
+        for strike, day in ((740.0, 24), (740.0, 31), (745.0, 31))
+    ]
+    path = parquet(tmp_path / "two.parquet", rows)
+    done = copied(tmp_path / "lake", path)
+    assert done.exit_code == 0, done.stderr
+    assert f"2 rows that expire on another date, left out (first: {path}, row 1)" in done.stdout
+    assert stored(tmp_path / "lake")[0]["strike"] == [740.0]
+    alone = copied(tmp_path / "other", parquet(tmp_path / "one.parquet", rows[1:]))
+    assert (alone.exit_code, "2 expire on another date than their session's" in alone.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"call_oi": [-5.0]}, "call_oi holds a value below 0"),
+        ({"gex": [float("inf")]}, "gex holds an infinite value"),
+        ({"strike": [0.0], "call_oi": [5.0]}, "a strike is no price above 0"),
+        ({"put_bid": [-0.01]}, "put_bid holds a value below 0"),
+    ],
+)
+def test_values_that_cannot_be_are_refused_and_found(
+    tmp_path: pathlib.Path, values: dict[str, Any], reason: str
+) -> None:
+    path = parquet(tmp_path / "w.parquet", [CLOCKS | {"strike": [740.0]} | values])
+    command = ["ingest", "snapshots", str(path), "--symbol", "SPY", "--lake", str(tmp_path / "lake")]
+    done = CliRunner().invoke(main, [*command, "--conventions", "replay-1"])
+    assert (done.exit_code, f"1: each is not sound: {reason}" in done.stderr) == (2, True)
+    folder = tmp_path / "foreign" / "tier=raw" / "symbol=SPY" / f"date={DAY}"
+    folder.mkdir(parents=True)
+    parquet(folder / "w.parquet", [CLOCKS | {"strike": [740.0]} | values])
+    found = CliRunner().invoke(main, ["verify", "--lake", str(tmp_path / "foreign")])
+    assert (found.exit_code, f"row 0: {reason}" in found.stdout) == (1, True)
+
+
+def test_snapshots_given_twice_are_stored_once(tmp_path: pathlib.Path) -> None:
+    row = CLOCKS | {"strike": [740.0, 741.0], "call_oi": [5.0, 6.0]}
+    once, twice = parquet(tmp_path / "a.parquet", [row]), parquet(tmp_path / "b.parquet", [row, row])
+    assert copied(tmp_path / "lake", once, once).exit_code == 0
+    done = copied(tmp_path / "other", twice)
+    assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, "1 written, 0 stored already")
+    other = parquet(tmp_path / "c.parquet", [row, row | {"call_oi": [5.0, 7.0]}])
+    wrong = copied(tmp_path / "third", other)
+    assert (wrong.exit_code, wrong.stderr) == (
+        2, f"error: invalid_input: {other}: rows 0 and 1 differ, and both are of ts 2026-07-24T14:00:00Z, "
+        "recorded_at 2026-07-24T14:00:01Z\n"
+    )  # fmt: skip
+    assert not (tmp_path / "third").exists()
+
+
+def test_a_total_that_is_not_that_of_its_sides_is_refused(tmp_path: pathlib.Path) -> None:
+    rows = [
+        CLOCKS | {"strike": 740.0 + i, "call_oi": 5.0, "put_oi": 10.0, "oi": oi} for i, oi in enumerate((15.0, 99.0))
+    ]
+    path = parquet(tmp_path / "oi.parquet", rows)
+    done = copied(tmp_path / "lake", path)
+    assert f"1 rejected: each has an oi that is not call_oi + put_oi (first: {path}, row 1)" in done.stdout
+    strict = copied(tmp_path / "other", path, strict=True)
+    assert (strict.exit_code, "row 1 has an oi that is not call_oi + put_oi" in strict.stderr) == (2, True)
+
+
+# --- prints that come late
+
+
+def test_one_late_print_says_nothing_of_others(tmp_path: pathlib.Path) -> None:
+    clocks = ("10:00", "10:05", "10:10", "12:00", "12:05")
+    chain = [f"{DAY}T{clock}:00,{DAY},{right},740,1.0,1.1,0.2,100" for clock in clocks for right in "CP"]
+    ingest("chain", tmp_path / "lake", write(tmp_path / "c.csv", CHAIN, *chain))
+    path = write(
+        tmp_path / "t.csv", "ts,recorded_at,contract,price,size,bid,ask",
+        f"{DAY}T10:01:00,{DAY}T10:01:01,SPY260724C00740000,1.1,2,1.0,1.1",
+        f"{DAY}T10:02:00,{DAY}T10:02:01,SPY260724P00740000,1.1,3,1.0,1.1",
+        f"{DAY}T10:01:30,{DAY}T11:59:00,SPY260724C00740000,1.1,4,1.0,1.1",
+    )  # fmt: skip
+    done = ingest("trades", tmp_path / "lake", path)
+    assert done.exit_code == 0, done.stderr
+    rows = stored(tmp_path / "lake")
+    assert [str(each["call_flow"]) for each in rows] == ["[0.0]", "[2.0]", "None", "[4.0]", "None"]
+    assert [str(each["put_flow"]) for each in rows] == ["[0.0]", "[3.0]", "None", "[nan]", "None"]

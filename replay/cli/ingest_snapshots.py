@@ -57,6 +57,11 @@ def _summary(report: SnapshotsReport) -> str:
     lines = [f"{report.symbol}: {tally.read:,} rows of {report.files:,} file{'' if report.files == 1 else 's'}"]
     for date, (built, new) in report.sessions.items():
         lines.append(f"  {date}  {built:,} snapshot{'' if built == 1 else 's'}, {f'{new:,}' if new else 'none'} new")
+    if tally.other_expirations.rows:
+        first = tally.other_expirations
+        lines.append(
+            f"  {first.rows:,} rows that expire on another date, left out (first: {first.path}, row {first.line})"
+        )
     if report.others:
         lines.append(f"  {report.others:,} rows of another symbol or tier, left out")
     for reason, rejected in tally.rejected.items():

@@ -13,12 +13,13 @@ from replay.exposure.chain import CONTRACT_SIZE
 from replay.exposure.conventions import Conventions
 from replay.exposure.greeks import greeks
 from replay.ragged import Bools, Floats, Ints, Ragged, concatenate
-from replay.sessions import Session
+from replay.sessions import MINUTE, Session
 from replay.snapshots import Snapshots
 from replay.storage.rows import with_flow
 
 _SIDES: Final = ((True, "call_flow"), (False, "put_flow"))
 _NEVER: Final = np.iinfo(np.int64).max
+PROMPT: Final = MINUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +41,14 @@ def flow_of(
     """What was traded since the snapshot before, for every stored row that the prints reach.
 
     A print counts at the first snapshot that is not before it became known, in every revision of it. Prints reach as
-    far as the first snapshot that is not before the last of them became known. A contract is worth delta 100 S USD of
-    delta and gamma 100 S^2 0.01 a percent, by the row's own vol, spot and time left. Where a vol is not known, the
-    contracts are and the USD are not. Where one side of a strike is not known, the total is the other's, as in sums
-    over time.
+    far as the first snapshot that is not before the last of them became known that took no more than :data:`PROMPT`
+    above the usual; of what comes later than that nothing else is known.
 
     Parameters
     ----------
     prints
-        N prints that expire with the session: ``known`` (microseconds), ``strike``, ``call``, ``size`` and ``sign``.
+        N prints that expire with the session: ``ts`` and ``known`` (microseconds), ``strike``, ``call``, ``size`` and
+        ``sign``.
     stored
         The session's stored rows, by ts and then recorded_at.
     conventions
@@ -61,8 +61,12 @@ def flow_of(
     at = np.searchsorted(instants, known)
     shown = at < len(instants)
     before = np.concatenate([[-_NEVER], instants[:-1]])[: len(instants)]
-    reached = instants[before < (known.max() if len(known) else -_NEVER)]
-    kept_at = np.flatnonzero(stored.has_strikes & np.isin(stored.ts, reached))
+    lag = known - prints["ts"].to_numpy()
+    prompt = known[lag <= (np.median(lag) if len(lag) else 0) + PROMPT]
+    inside = before < prompt.max(initial=-_NEVER)
+    reached = inside.copy()
+    reached[at[shown]] = True
+    kept_at = np.flatnonzero(stored.has_strikes & np.isin(stored.ts, instants[reached]))
     kept = stored.take(kept_at)
     strikes = kept.lists["strike"]
     grid = np.unique(np.concatenate([strikes.flat(), prints["strike"].to_numpy()]))
@@ -78,10 +82,13 @@ def flow_of(
         here = prints["call"].to_numpy() == call
         summed: Floats = np.zeros(shape)
         np.add.at(summed, (at[here & shown], place[here & shown]), signed[here & shown])
+        printed = np.zeros(shape, np.bool_)
+        printed[at[here & shown], place[here & shown]] = True
         first = np.full(len(grid), _NEVER if seen else -_NEVER)
         if seen:
             np.minimum.at(first, place[here], known[here])
-        columns[side] = np.where(first[cell] <= kept.ts[row], summed[instant[row], cell] + 0.0, np.nan)
+        told = (inside[instant[row]] & (first[cell] <= kept.ts[row])) | printed[instant[row], cell]
+        columns[side] = np.where(told, summed[instant[row], cell] + 0.0, np.nan)
     made = {name: _beside(values, strikes) for name, values in columns.items()}
     made |= _worth(kept, columns, session, own)
     unlisted = np.zeros(len(known), np.bool_)

@@ -22,7 +22,7 @@ from replay.ingest.buckets import SessionBuckets
 from replay.ingest.rows import Tally
 from replay.sessions import find_session, iso_utc
 from replay.storage.files import Partition
-from replay.storage.soundness import row_faults
+from replay.storage.soundness import row_faults, value_faults
 from replay.storage.writer import LakeWriter
 
 _BATCH_ROWS: Final = {"wide": 500, "long": 100_000}
@@ -105,7 +105,9 @@ def ingest_snapshots(
     if not report.sessions and not report.aged_out:
         reasons = "; ".join(f"{count.rows}: each {reason}" for reason, count in report.tally.rejected.items())
         left = f"{report.others} are of another symbol or tier" if report.others else ""
-        why = "; ".join(each for each in (reasons, left) if each) or "there are none"
+        elsewhere = report.tally.other_expirations.rows
+        expire = f"{elsewhere} expire on another date than their session's" if elsewhere else ""
+        why = "; ".join(each for each in (reasons, left, expire) if each) or "there are none"
         raise InputError(f"none of {report.tally.read} rows can be used; {why}")
     return report
 
@@ -172,6 +174,11 @@ def _read(
             pl.col("ts").cast(pl.Datetime("us")).dt.replace_time_zone("UTC").dt.convert_time_zone("America/New_York")
         )
         rows = rows.with_columns(date=new_york.dt.date())
+        if "expiration" in rows.columns and size == _BATCH_ROWS["long"]:
+            other = rows.filter(pl.col("expiration").cast(pl.Date) != pl.col("date"))
+            if len(other):
+                report.tally.other_expirations.add(len(other), str(path), int(other["number"][0]))
+            rows = rows.filter((pl.col("expiration").cast(pl.Date) == pl.col("date")).fill_null(True))
         closed = [day for day in rows["date"].drop_nulls().unique() if find_session(day) is None]
         rows = _rejecting(
             rows,
@@ -232,14 +239,16 @@ def _rejecting(
 
 def _table(rows: pl.DataFrame, path: str, date: dt.date, tally: Tally, *, strict: bool) -> pa.Table:
     """One session's rows of one file as sound snapshots."""
-    if not isinstance(rows.schema["strike"], (pl.List, pl.Array)):
-        rows = _widened(rows, path)
+    if isinstance(rows.schema["strike"], (pl.List, pl.Array)):
+        rows = _distinct(rows, path)
+    else:
+        rows = _widened(rows, path, tally, strict=strict)
     numbers = rows["number"].to_numpy()
     stamps = [(pl.col(name).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")) for name in _CLOCKS]
     lists = [pl.col(name).cast(pl.List(pl.Float64)) for name in schema.LISTS if name in rows.columns]
     table = schema.conform(rows.with_columns(*stamps, *lists).drop("number").to_arrow())
     sound = np.ones(table.num_rows, np.bool_)
-    for message, wrong in row_faults(table, date):
+    for message, wrong in (*row_faults(table, date), *value_faults(table)):
         bad = np.flatnonzero(wrong & sound)
         if len(bad):
             if strict:
@@ -251,7 +260,27 @@ def _table(rows: pl.DataFrame, path: str, date: dt.date, tally: Tally, *, strict
     return table.set_column(position, schema.ARROW.field("expiration"), dates).filter(pa.array(sound))
 
 
-def _widened(rows: pl.DataFrame, path: str) -> pl.DataFrame:
+def _distinct(rows: pl.DataFrame, path: str) -> pl.DataFrame:
+    """Wide rows, each once."""
+    twice = rows.select(pl.struct(_CLOCKS).is_duplicated()).to_series().to_numpy()
+    kept = np.ones(len(rows), np.bool_)
+    first: dict[tuple[int, int], tuple[int, str]] = {}
+    for i in np.flatnonzero(twice).tolist():
+        row = rows.row(i, named=True)
+        number, said = row.pop("number"), repr(row)
+        clocks = row["ts"], row["recorded_at"]
+        kept[i] = clocks not in first
+        same, wanted = first.setdefault(clocks, (number, said))
+        if said != wanted:
+            raise InputError(
+                f"rows {same} and {number} differ, and both are of ts {iso_utc(clocks[0])}, "
+                f"recorded_at {iso_utc(clocks[1])}",
+                path=path,
+            )
+    return rows.filter(pl.Series(kept))
+
+
+def _widened(rows: pl.DataFrame, path: str, tally: Tally, *, strict: bool) -> pl.DataFrame:
     """Long rows as one row a snapshot, lists beside ascending strikes; null strikes are a legacy snapshot's."""
     keys = [*_CLOCKS, "strike"]
     names = [name for name in schema.VALUES if name in rows.columns]
@@ -265,8 +294,10 @@ def _widened(rows: pl.DataFrame, path: str) -> pl.DataFrame:
             path=path,
         )
     if "oi" in names and {"call_oi", "put_oi"} <= set(names):
-        sides = (pl.col("call_oi") + pl.col("put_oi")).fill_nan(None).is_not_null()
-        rows = rows.with_columns(oi=pl.when(~sides).then(pl.col("oi")))
+        sides = (pl.col("call_oi") + pl.col("put_oi")).fill_nan(None)
+        other = pl.col("oi").is_not_nan() & (pl.col("oi") != sides)
+        rows = _rejecting(rows, [(other, "has an oi that is not call_oi + put_oi")], path, tally, strict=strict)
+        rows = rows.with_columns(oi=pl.when(sides.is_null()).then(pl.col("oi")))
     known = [pl.col(name).cast(pl.Float64).fill_nan(None).is_not_null().any().alias(f"{name} known") for name in names]
     listed = pl.col("strike").is_not_null()
     wide = (

@@ -1,9 +1,10 @@
-"""What makes a stored row sound: the checks that the writer demands and that verify reports."""
+"""What makes a stored row sound: the checks that the writer demands, and those that verify reports beside them."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,10 @@ import pyarrow.compute as pc
 from replay import schema
 from replay.ragged import Bools, Floats, Ints, Ragged, from_arrow
 from replay.sessions import session_date
+
+NOT_NEGATIVE: Final = tuple(
+    name for name in schema.VALUES if name.endswith(("oi", "_volume", "_bid", "_ask", "_iv"))
+)  # contracts, prices and vols
 
 
 def row_faults(table: pa.Table, date: dt.date) -> Iterator[tuple[str, Bools]]:
@@ -36,6 +41,24 @@ def row_faults(table: pa.Table, date: dt.date) -> Iterator[tuple[str, Bools]]:
         yield f"{name} is there and strike is null", column.known & ~strike.known
 
 
+def value_faults(table: pa.Table) -> Iterator[tuple[str, Bools]]:
+    """As :func:`row_faults`, of values that cannot be, which are stored and read all the same."""
+    strike = from_arrow(table["strike"])
+    yield "a strike is no price above 0", _any(strike, strike.flat() <= 0)
+    for name in schema.VALUES:
+        column = from_arrow(table[name])
+        values = column.flat()
+        yield f"{name} holds an infinite value", _any(column, np.isinf(values))
+        if name in NOT_NEGATIVE:
+            yield f"{name} holds a value below 0", _any(column, values < 0)
+
+
+def _any(column: Ragged, wrong: Bools) -> Bools:
+    """Which rows of lists hold any value that is wrong (R,)."""
+    row = np.repeat(np.arange(len(column)), column.lengths)
+    return np.bincount(row[wrong], minlength=len(column)).astype(np.bool_)
+
+
 def clocks_of(table: pa.Table) -> tuple[Ints, Ints, Bools]:
     """``ts`` and ``recorded_at`` in microseconds (R,), and which rows have both; the others hold 0 there."""
     known = ~(_null(table["ts"]) | _null(table["recorded_at"]))
@@ -53,7 +76,7 @@ def _not_ascending(strike: Ragged) -> Bools:
     row = np.repeat(np.arange(len(strike)), strike.lengths)
     wrong = ~np.isfinite(values)
     wrong[1:] |= (row[1:] == row[:-1]) & ~(values[1:] > values[:-1])
-    return np.bincount(row[wrong], minlength=len(strike)).astype(np.bool_)
+    return _any(strike, wrong)
 
 
 def _micros(column: pa.ChunkedArray) -> Ints:
