@@ -249,6 +249,20 @@ def test_levels_come_back_from_their_changes(root: pathlib.Path) -> None:
     assert [bar["values"] for bar in raw["bars"]] == [[4.0, None], [2.5, None], [2.625, None]]
 
 
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("later", ["10:10:30", "10:10:40"])
+def test_a_longer_window_of_another_run_lists_nothing_in_a_shorter_one(
+    root: pathlib.Path, order: int, later: str
+) -> None:
+    """A strike without any value that the longer one alone has is listed where the shorter one does not look."""
+    short = answer("10:10:30", {"10:09": {600.0: 1.0}, "10:10": {600.0: 2.0}}, "oi")
+    bars = {t: {600.0: flow, 601.0: None} for t, flow in (("10:00", 5.0), ("10:09", None), ("10:10", 7.0))}
+    long = answer(later, bars, "signed_flow")
+    for i, each in enumerate([short, long][::order]):
+        ingest(root, each, name=f"run {i}")
+    assert_given_back(root, [short, long])
+
+
 def changes_of(levels: list[float]) -> list[float]:
     return [levels[0], *(b - a for a, b in itertools.pairwise(levels))]
 

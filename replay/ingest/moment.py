@@ -144,13 +144,13 @@ class _Moment:
                     listed[i] |= on & allowed[i]
         for body, (bars, strikes) in sorted(
             zip(self._bodies, self._places, strict=True), key=lambda each: -int(each[0].minutes[0])
-        ):  # the shortest window first: what its newest bar lists is in the longer ones too
+        ):  # the shortest window first: what it lists is in the longer ones too
             seen = listed | summed if body.metric in FLOW_METRICS else listed
             for k in strikes[~seen[np.ix_(bars, strikes)].any(axis=0)].tolist():
                 can = bars[allowed[bars, k]]
                 if not len(can):
                     self._refuse(int(bars[-1]), k)
-                listed[can[-1], k] = True
+                listed[can[0], k] = True  # which no shorter window shows, also of bodies that came before
         return listed
 
     def _refuse(self, i: int, k: int) -> None:
