@@ -211,8 +211,8 @@ REJECTS = [
     ({"spot": ""}, "has a spot that is no number above 0"),
     ({"spot": "inf"}, "has a spot that is no number above 0"),
     ({"bid": "1,5"}, "has a bid that is no number"),
-    ({"ask": -0.01}, "has a ask below 0 or infinite"),
-    ({"open_interest": "many"}, "has a open_interest that is no number"),
+    ({"ask": -0.01}, "has an ask below 0 or infinite"),
+    ({"open_interest": "many"}, "has an open_interest that is no number"),
 ]  # fmt: skip
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import pathlib
+import subprocess
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -367,3 +370,35 @@ def test_one_late_print_says_nothing_of_others(tmp_path: pathlib.Path) -> None:
     rows = stored(tmp_path / "lake")
     assert [str(each["call_flow"]) for each in rows] == ["[0.0]", "[2.0]", "None", "[4.0]", "None"]
     assert [str(each["put_flow"]) for each in rows] == ["[0.0]", "[3.0]", "None", "[nan]", "None"]
+
+
+# --- pipes
+
+
+@pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="this system has no full device")
+def test_a_pipe_is_refused_and_a_full_disk_told(tmp_path: pathlib.Path) -> None:
+    path = quotes(tmp_path / "q.csv", "10:00:00")
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    done = ingest("chain", tmp_path / "lake", pipe)
+    assert (done.exit_code, done.stderr) == (
+        2, f"error: invalid_input: {pipe}: is a pipe, which cannot be read twice; give a file\n"
+    )  # fmt: skip
+    script = pathlib.Path(sys.executable).with_name("replay")
+    command: list[str | pathlib.Path] = [
+        script,
+        "ingest",
+        "quotes",
+        path,
+        "--symbol",
+        "SPY",
+        "--lake",
+        tmp_path / "lake",
+        "--preset",
+        "generic",
+    ]
+    with pathlib.Path("/dev/full").open("wb") as full:
+        told = subprocess.run([*command, "--spot", "parity"], stdout=full, stderr=subprocess.PIPE, check=False)
+    assert (told.returncode, told.stderr) == (
+        2, b"error: cannot_write: standard output: No space left on device\n"
+    )  # fmt: skip

@@ -569,7 +569,7 @@ GOOD = {"ts": "2026-07-24T10:00:00", "strike": "600", "right": "C", "price": "1"
     [
         ({"bid": "oops"}, "has a bid that is no number"),
         ({"bid": "-0.01"}, "has a bid below 0 or infinite"),
-        ({"ask": "inf"}, "has a ask below 0 or infinite"),
+        ({"ask": "inf"}, "has an ask below 0 or infinite"),
         ({"price": "-1"}, "has a price that is no number from 0"),
         ({"price": ""}, "has a price that is no number from 0"),
         ({"size": "1.5"}, "has a size that is no whole number above 0"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from replay.cli import options
+from replay.cli import options, output
 
 if TYPE_CHECKING:
     from replay.ingest.run import IngestReport, Progress
@@ -110,7 +110,7 @@ def chain(
             conventions=options.conventions_of(conventions_id, rate, dividend), allow_mixed=allow_mixed,
             strict=strict, progress=progress,
         )  # fmt: skip
-    click.echo(summary(report), nl=False)
+    output.emit(summary(report).encode(), None)
     options.say_aged_out(report.aged_out, "snapshot")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from replay.cli import options
+from replay.cli import options, output
 
 if TYPE_CHECKING:
     from replay.ingest.captures import CaptureReport, Written
@@ -37,7 +37,7 @@ def heatmap(files: tuple[pathlib.Path, ...], lake_path: str, symbol: str, allow_
     report = ingest_captures(files, lake_path, symbol, leave_out=leave_out, allow_mixed=allow_mixed)
     for reason in report.left_out:
         click.echo(f"left out: {reason}", err=True)
-    click.echo(_summary(report), nl=False)
+    output.emit(_summary(report).encode(), None)
     options.say_aged_out(report.aged_out, "body", "bodies")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from replay.cli import options
+from replay.cli import options, output
 
 if TYPE_CHECKING:
     from replay.ingest.quotes import QuotesReport
@@ -110,7 +110,7 @@ def quotes(
         parity=spot == "parity", conventions=options.conventions_of(conventions_id, rate, dividend),
         allow_mixed=allow_mixed, strict=strict,
     )  # fmt: skip
-    click.echo(_summary(report), nl=False)
+    output.emit(_summary(report).encode(), None)
     options.say_aged_out(report.aged_out, "snapshot")
 
 

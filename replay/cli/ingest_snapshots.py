@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from replay.cli import options
+from replay.cli import options, output
 
 if TYPE_CHECKING:
     from replay.ingest.snapshots import SnapshotsReport
@@ -47,7 +47,7 @@ def snapshots(
     report = ingest_snapshots(
         files, lake_path, symbol, tier=tier, conventions=conventions_id, allow_mixed=allow_mixed, strict=strict
     )
-    click.echo(_summary(report), nl=False)
+    output.emit(_summary(report).encode(), None)
     options.say_aged_out(report.aged_out, "snapshot")
 
 

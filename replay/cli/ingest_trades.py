@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from replay.cli import options
+from replay.cli import options, output
 
 if TYPE_CHECKING:
     from replay.ingest.trades import TradesReport
@@ -92,7 +92,7 @@ def trades(
         delay_us=None if delay is None else parse_duration(delay, "delay"),
         zone=None if zone is None else check_zone(zone), strict=strict,
     )  # fmt: skip
-    click.echo(_summary(report, rule), nl=False)
+    output.emit(_summary(report, rule).encode(), None)
     options.say_aged_out(report.aged_out, "print")
 
 

@@ -204,7 +204,9 @@ def _reason(rows: pl.DataFrame, mapping: Mapping, symbol: str) -> pl.Expr:
     for name in ("bid", "ask"):
         number = pl.col(f"{name}_number")
         faults.append((pl.col(name).is_not_null() & number.is_null(), f"has a {name} that is no number"))
-        faults.append(((number < 0) | number.is_infinite(), f"has a {name} below 0 or infinite"))
+        faults.append(
+            ((number < 0) | number.is_infinite(), f"has {'an' if name[0] in 'aio' else 'a'} {name} below 0 or infinite")
+        )
     chain: Any = pl
     for wrong, reason in faults:
         chain = chain.when(wrong.fill_null(False)).then(pl.lit(reason))

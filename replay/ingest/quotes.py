@@ -170,7 +170,10 @@ def ingest_quotes(
                     report.aged_out[date] = error.rows
                     continue
                 except ConflictingRow as error:
-                    raise ConflictingRow(f"{error.message}; the session {date} was not written") from error
+                    raise ConflictingRow(
+                        f"{error.message}; give all of a session's quotes in one command, at one cadence, or use a new "
+                        f"lake; the session {date} was not written"
+                    ) from error
                 report.sessions[date] = (table.num_rows, new)
     if not report.sessions and not report.aged_out:
         raise InputError(f"none of {report.tally.read} rows can be used; {_why(report)}")

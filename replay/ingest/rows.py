@@ -158,6 +158,8 @@ def magic_of(path: pathlib.Path, read: str = "CSV, CSV.gz and Parquet are read")
 
     Raises :class:`~replay.errors.InputError` if there are none, or they are of what is not among that ``read``.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise InputError("is a pipe, which cannot be read twice; give a file", path=str(path))
     try:
         with path.open("rb") as file:
             magic = file.read(4)
@@ -384,12 +386,12 @@ def _reason(rows: pl.DataFrame, mapping: Mapping, roots: Collection[str]) -> pl.
         faults.append((~above_zero("spot"), "has a spot that is no number above 0"))
     for name in SIDES:
         if name in there:
-            number = pl.col(f"{name}_number")
+            number, named = pl.col(f"{name}_number"), f"{'an' if name[0] in 'aio' else 'a'} {name}"
             if rows[f"{name}_number"].null_count() > rows[name].null_count():
                 unread = pl.col(name).is_not_null() & number.is_null()
                 nothing = text_of(name).str.to_lowercase().is_in(_NOTHING)
-                faults.append((unread & ~nothing, f"has a {name} that is no number"))
-            faults.append(((number < 0) | number.is_infinite(), f"has a {name} below 0 or infinite"))
+                faults.append((unread & ~nothing, f"has {named} that is no number"))
+            faults.append(((number < 0) | number.is_infinite(), f"has {named} below 0 or infinite"))
     chain: Any = pl
     for condition, reason in faults:
         chain = chain.when(condition.fill_null(False)).then(pl.lit(reason))
