@@ -616,7 +616,7 @@ class TestFolders:
         name = options[0] if len(options) == 1 else "Slow"
         command = [
             sys.executable, "-m", "replay", "run", f"{REFERENCE}:{name}", "--lake", str(LAKE), "--symbol", "SPY",
-            *(options if len(options) == 2 else []),
+            *(options if len(options) == 2 else []), "--from", "2026-03-09",
         ]  # fmt: skip
         whole = subprocess.Popen([*command, "--out", str(tmp_path / "whole")], stderr=subprocess.DEVNULL)
         with subprocess.Popen(

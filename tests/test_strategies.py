@@ -144,7 +144,7 @@ def drift(ticks: list[tuple[int, dict[str, Any]]], lookback: int, band: float) -
     return rows
 
 
-@pytest.mark.parametrize(("lookback", "band"), [(15, 0.5), (1, 2.0), (60, 0.0)])
+@pytest.mark.parametrize(("lookback", "band"), [(15, 0.5), (60, 0.0)])
 @EVERYWHERE
 def test_pin_drift(
     request: pytest.FixtureRequest,
@@ -183,7 +183,7 @@ def flips(ticks: list[tuple[int, second_method.Stood]], metric: str, floor: floa
     return rows
 
 
-@pytest.mark.parametrize(("metric", "floor"), [("gex", 0.0), ("gex", 1e3), ("signed_flow", 5.0), ("dex", 1e6)])
+@pytest.mark.parametrize(("metric", "floor"), [("gex", 1e3), ("signed_flow", 5.0), ("dex", 0.0)])
 @EVERYWHERE
 def test_sign_flip(
     request: pytest.FixtureRequest, place: str, symbol: str, date: dt.date, minutes: float, metric: str, floor: float
@@ -236,7 +236,7 @@ def moves(ticks: list[tuple[int, dict[str, Any]]], hold: int) -> Records:
     return rows
 
 
-@pytest.mark.parametrize("hold", [2, 0, 30])
+@pytest.mark.parametrize("hold", [2, 30])
 @EVERYWHERE
 def test_walls(
     request: pytest.FixtureRequest, place: str, symbol: str, date: dt.date, minutes: float, hold: int
