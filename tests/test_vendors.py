@@ -280,6 +280,13 @@ def test_every_preset_is_named_in_the_help_and_an_unknown_one_lists_them() -> No
         vendors.source("mine")
 
 
+def with_last(path: pathlib.Path, price: str) -> pathlib.Path:
+    """Cboe's quote table with another price above it."""
+    vendor_files.quotedata(path)
+    path.write_text(path.read_text().replace("Last: 740.00", f"Last: {price}"))
+    return path
+
+
 @pytest.mark.parametrize(
     ("name", "make", "said"),
     [
@@ -289,11 +296,15 @@ def test_every_preset_is_named_in_the_help_and_an_unknown_one_lists_them() -> No
         ("cboe-quotedata", lambda p: vendor_files.quotedata(p, date="Date: 32 July 2026, 1:00 PM EDT"), "is no minute of New York"),
         ("cboe-quotedata", lambda p: vendor_files.quotedata(p, header=vendor_files.NAMES.replace("IV", "IV %")), "line 4: the table is to have the columns Expiration Date, Calls, Last Sale"),
         ("cboe-quotedata", lambda p: vendor_files.delayed_json(p), "is JSON; a CSV of Cboe's quote table is read"),
-        ("cboe-quotedata", lambda p: vendor_files.generic(p), "it lacks the header Expiration Date, Last: the price, Date: the minute"),
+        ("cboe-quotedata", lambda p: vendor_files.generic(p), "it lacks the header Expiration Date, Last: the price (without thousands separators), Date: the minute"),
+        ("cboe-quotedata", lambda p: with_last(p, "7,400.00"), "it lacks Last: the price (without thousands separators) in its first 12 lines"),
+        ("cboe-quotedata", lambda p: with_last(p, "7.4.0"), "it lacks Last: the price (without thousands separators)"),
         ("cboe-json", lambda p: vendor_files.generic(p), "is no JSON"),
         ("cboe-json", lambda p: vendor_files.delayed_json(p, options=[]), "it lacks a list data.options"),
         ("cboe-json", lambda p: vendor_files.delayed_json(p, last_trade_time=None), "data.last_trade_time is None, not a time"),
         ("cboe-json", lambda p: vendor_files.delayed_json(p, current_price="high"), "data.current_price is 'high', not a price"),
+        ("cboe-json", lambda p: vendor_files.delayed_json(p, current_price=True), "data.current_price is True, not a price"),
+        ("cboe-json", lambda p: vendor_files.delayed_json(p, last_trade_time="0001-01-01T00:00:00+14:00"), "data.last_trade_time is '0001-01-01T00:00:00+14:00', not a time"),
         ("cboe-json", lambda p: vendor_files.delayed_json(p, options=["SPY"]), "data.options[0] is not an object"),
         ("thetadata", lambda p: vendor_files.orats(p), "is no file of ThetaData's contracts: it lacks timestamp or ms_of_day"),
         ("generic", lambda p: vendor_files.orats(p), "lacks ts, expiration, right; it has ticker"),

@@ -39,7 +39,10 @@ _DATE: Final = re.compile(
 _SAID: Final = re.compile(
     r'(?:Date:\s*(?P<date>[^"\n]*?)"?(?:,Bid\b|$)|^"?(?P<older>\w+ \d+ \d+ @ [^,]*))', re.MULTILINE
 )
-_LAST: Final = re.compile(r"(?:Last:\s*|\A[^,]*\),)(?P<price>\d[\d.]*)")
+_LAST: Final = re.compile(
+    r'(?:Last:\s*(?P<price>\d+(?:\.\d+)?)\s*"?(?:,\s*[A-Za-z"]|,?\s*$)|\A[^,]*\),(?P<older>\d+(?:\.\d+)?),)',
+    re.MULTILINE,
+)
 
 
 def cboe_mapping(name: str) -> Mapping:
@@ -64,7 +67,11 @@ def quotedata(path: pathlib.Path, delay_us: int = DELAY_US) -> Batch:
     start = next((i for i, line in enumerate(lines[:_HEAD]) if line.lstrip('"').startswith(_TABLE[0])), None)
     last, said = _LAST.search(head), _SAID.search(head)
     if start is None or last is None or said is None:
-        lacks = {f"the header {_TABLE[0]}": start, "Last: the price": last, "Date: the minute": said}
+        lacks = {
+            f"the header {_TABLE[0]}": start,
+            "Last: the price (without thousands separators)": last,
+            "Date: the minute": said,
+        }
         missing = ", ".join(name for name, found in lacks.items() if found is None)
         raise InputError(f"is no quote table of Cboe's: it lacks {missing} in its first {_HEAD} lines", path=str(path))
     known = _made(said["date"] or said["older"], path)
@@ -83,7 +90,7 @@ def quotedata(path: pathlib.Path, delay_us: int = DELAY_US) -> Batch:
     table = pl.DataFrame(columns, schema_overrides=dict.fromkeys(columns, pl.String)).with_columns(
         ts=pl.lit(_text_of(known - dt.timedelta(microseconds=delay_us))),
         recorded_at=pl.lit(_text_of(known)),
-        spot=pl.lit(float(last["price"])),
+        spot=pl.lit(float(last["price"] or last["older"])),
     )
     return Batch(table, np.array([number for number, _ in body] * 2, np.int64), path.stat().st_size)
 
@@ -139,7 +146,7 @@ def delayed_json(path: pathlib.Path) -> Batch:
     described = _moment(data.get("last_trade_time"), "data.last_trade_time", NEW_YORK, path)
     known = _moment(body.get("timestamp"), "timestamp", dt.UTC, path)
     spot = data.get("current_price", data.get("close"))
-    if not isinstance(spot, (int, float)):
+    if isinstance(spot, bool) or not isinstance(spot, (int, float)):
         raise InputError(f"data.current_price is {spot!r}, not a price", path=str(path))
     wanted = {"contract": "option"} | {each: each for each in SIDES}
     found = {ours: [each.get(theirs) for each in options] for ours, theirs in wanted.items()}
@@ -153,9 +160,10 @@ def _moment(value: Any, field: str, zone: dt.tzinfo, path: pathlib.Path) -> dt.d
     """A time of a body, which is of this zone where it carries no offset."""
     try:
         moment = dt.datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+        moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
+        return moment.astimezone(NEW_YORK)
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"{field} is {value!r}, not a time", path=str(path)) from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
 
 
 def _text_of(moment: dt.datetime) -> str:
