@@ -108,8 +108,10 @@ class LakeWriter:
             last = np.array([stored.copies[i][-1] for i in at], np.int64)
             whole = table if keep_flow is None else self._with_flow(partition, stored.timeline, table, keep_flow)
             there = stored.rows.take(last)
-            alike = [repeats(as_snapshots(each.take(pa.array(at))), there) for each in (table, whole)]
-            lost = np.flatnonzero(~(alike[0] | alike[1]))
+            alike = repeats(as_snapshots(table.take(pa.array(at))), there)
+            if whole is not table:
+                alike |= repeats(as_snapshots(whole.take(pa.array(at))), there)
+            lost = np.flatnonzero(~alike)
             if len(lost):
                 raise stored.conflict(int(last[lost[0]]), "differs from")
             table = whole.filter(pa.array(~known))
