@@ -102,6 +102,18 @@ def nulls(rows: int) -> Ragged:
     return Ragged(np.empty(0), zeros, zeros, np.zeros(rows, np.bool_))
 
 
+def beside(column: Ragged, strikes: Ragged) -> Floats:
+    """A column's values beside the strikes of all rows, row after row; NaN where the list is null."""
+    laid = np.full(int(strikes.lengths.sum()), np.nan)
+    laid[np.repeat(column.known, strikes.lengths)] = column.flat()
+    return laid
+
+
+def packed(values: Floats, like: Ragged) -> Ragged:
+    """Values row after row as lists of the lengths of others, null where those are."""
+    return Ragged(values, np.cumsum(like.lengths) - like.lengths, like.lengths, like.known)
+
+
 def concatenate(parts: Sequence[Ragged]) -> Ragged:
     """The rows of all parts, in order."""
     if len(parts) == 1:

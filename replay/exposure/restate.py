@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from replay.errors import InvalidConventions, InvalidOpenInterest
 from replay.exposure.conventions import LIVE, Conventions, known_conventions
-from replay.ragged import Bools, Floats, Ints, Ragged, align, concatenate, nulls, ragged
+from replay.ragged import Bools, Floats, Ints, Ragged, align, beside, concatenate, nulls, packed, ragged
 from replay.sessions import Session, iso_utc
 from replay.snapshots import Snapshots, Timeline
 
@@ -293,16 +292,16 @@ def _restated(
     vols, totals = {}, [np.zeros(len(strikes))] * len(_EXPOSURES)
     lacking = np.zeros(len(strikes), np.bool_)
     for side, call in (("call", True), ("put", False)):
-        vol, settled = _flat(rows.lists[f"{side}_iv"], strike), _flat(rows.lists[f"{side}_oi"], strike)
+        vol, settled = beside(rows.lists[f"{side}_iv"], strike), beside(rows.lists[f"{side}_oi"], strike)
         lacking |= np.isnan(settled) | ((settled != 0) & (np.isnan(vol) | ~np.isfinite(spots)))
         if held.clock != wanted.clock or held.floor != wanted.floor:
             vol = vol * scale
-        vols[f"{side}_iv"] = _packed(vol, strike)
-        counted = _flat(interest.get(f"{side}_oi", rows.lists[f"{side}_oi"]), strike)
+        vols[f"{side}_iv"] = packed(vol, strike)
+        counted = beside(interest.get(f"{side}_oi", rows.lists[f"{side}_oi"]), strike)
         found = exposures_at(spots, strikes, years, vol, np.full(len(vol), call), counted, wanted)
         totals = [total + each for total, each in zip(totals, found, strict=True)]
     _check_sources(rows, lacking)
-    exposures = {name: _packed(total, strike) for name, total in zip(_EXPOSURES, totals, strict=True)}
+    exposures = {name: packed(total, strike) for name, total in zip(_EXPOSURES, totals, strict=True)}
     return dataclasses.replace(rows, lists=rows.lists | vols | exposures)
 
 
@@ -311,7 +310,7 @@ def _check_sources(rows: Snapshots, lacking: Bools) -> None:
     strike = rows.lists["strike"]
     stored = np.zeros(len(lacking), np.bool_)
     for name in _EXPOSURES:
-        stored |= np.isfinite(_flat(rows.lists[name], strike))
+        stored |= np.isfinite(beside(rows.lists[name], strike))
     lost = np.flatnonzero(stored & lacking)
     if len(lost):
         at = int(np.searchsorted(np.cumsum(strike.lengths), lost[0], side="right"))
@@ -319,16 +318,3 @@ def _check_sources(rows: Snapshots, lacking: Bools) -> None:
             f"the snapshot of {iso_utc(int(rows.ts[at]))} stores exposures at strike {strike.flat()[lost[0]]:g}, but "
             "not the spot, call_iv, put_iv, call_oi and put_oi that they come from; they can only be shown as stored"
         )
-
-
-def _flat(column: Ragged, strike: Ragged) -> Floats:
-    """A column's values beside the strikes of all rows, row after row; NaN where the list is null."""
-    laid = np.full(int(strike.lengths.sum()), math.nan)
-    known = np.repeat(column.known, strike.lengths)
-    laid[known] = column.flat()
-    return laid
-
-
-def _packed(values: Floats, like: Ragged) -> Ragged:
-    """Values row after row as lists of the lengths of others, null where those are."""
-    return Ragged(values, np.cumsum(like.lengths) - like.lengths, like.lengths, like.known)

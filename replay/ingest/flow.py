@@ -12,7 +12,7 @@ import polars as pl
 from replay.exposure.chain import CONTRACT_SIZE
 from replay.exposure.conventions import Conventions
 from replay.exposure.greeks import greeks
-from replay.ragged import Bools, Floats, Ints, Ragged, concatenate
+from replay.ragged import Bools, Floats, Ints, Ragged, beside, concatenate, packed
 from replay.sessions import MINUTE, Session
 from replay.snapshots import Snapshots
 from replay.storage.rows import with_flow
@@ -89,7 +89,7 @@ def flow_of(
             np.minimum.at(first, place[here], known[here])
         told = (inside[instant[row]] & (first[cell] <= kept.ts[row])) | printed[instant[row], cell]
         columns[side] = np.where(told, summed[instant[row], cell] + 0.0, np.nan)
-    made = {name: _beside(values, strikes) for name, values in columns.items()}
+    made = {name: packed(values, strikes) for name, values in columns.items()}
     made |= _worth(kept, columns, session, own)
     unlisted = np.zeros(len(known), np.bool_)
     unlisted[shown] = ~_listed(kept, instant, cell, shape)[at[shown], place[shown]]
@@ -114,7 +114,7 @@ def keep_flow(rows: Snapshots, before: Snapshots, session: Session, conventions:
     """
     found = with_flow(rows, before)
     strikes = found.lists["strike"]
-    sides = {side: _flat(strikes, found.lists[side]) for _, side in _SIDES}
+    sides = {side: beside(found.lists[side], strikes) for _, side in _SIDES}
     worth = _worth(found, sides, session, [conventions] * len(found))
     contracts = np.any([found.lists[side].known for _, side in _SIDES], axis=0)
     both = np.where(contracts, np.arange(len(found)), np.arange(len(found)) + len(found))
@@ -138,7 +138,7 @@ def _worth(
     for call, side in _SIDES:
         flow = np.nan_to_num(sides[side])
         told |= ~np.isnan(sides[side])
-        vol = _flat(strikes, rows.lists["call_iv" if call else "put_iv"])
+        vol = beside(rows.lists["call_iv" if call else "put_iv"], strikes)
         traded = np.flatnonzero(flow)
         for each in dict.fromkeys(conventions):
             same = np.array([other == each for other in conventions], np.bool_)
@@ -148,16 +148,4 @@ def _worth(
             shares = flow[at] * CONTRACT_SIZE * spot
             totals["signed_flow"][at] += shares * risk.delta
             totals["gamma_flow"][at] += shares * risk.gamma * spot * 0.01
-    return {name: _beside(np.where(told, total + 0.0, np.nan), strikes) for name, total in totals.items()}
-
-
-def _beside(values: Floats, strikes: Ragged) -> Ragged:
-    """Values of each strike of each row as lists parallel to them."""
-    return Ragged(values, np.cumsum(strikes.lengths) - strikes.lengths, strikes.lengths, strikes.known)
-
-
-def _flat(strikes: Ragged, column: Ragged) -> Floats:
-    """A column's values, one for each strike of each row; NaN where the row's list is null."""
-    values = np.full(int(strikes.lengths.sum()), np.nan)
-    values[np.repeat(column.known, strikes.lengths)] = column.flat()
-    return values
+    return {name: packed(np.where(told, total + 0.0, np.nan), strikes) for name, total in totals.items()}
