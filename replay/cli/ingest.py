@@ -38,15 +38,7 @@ def ingest() -> None:
     help="given: the file's vol where it is above 0, else solved; solve: every vol from the mid.",
 )
 @options.conventions
-@click.option(
-    "--underlying",
-    "price_files",
-    multiple=True,
-    type=click.Path(path_type=pathlib.Path),
-    help="A file with the underlying's ts and price, for rows without a spot; repeat it.  [default: put-call parity]",
-)
-@click.option("--underlying-bar", default="0s", metavar="TIME", help="Its ts are starts of bars of this length.")
-@click.option("--underlying-age", default="5m", show_default=True, metavar="TIME", help="How old a price of it may be.")
+@options.underlying(", for rows without a spot; repeat it.  [default: put-call parity]")
 @click.option("--zone", metavar="ZONE", help="Of times without an offset.  [default: the preset's, or New York]")
 @click.option(
     "--delay",

@@ -30,17 +30,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=pathlib.Path),
     help="A file with ts, contract and open_interest, where FILES do not tell it; repeat it.",
 )
-@click.option(
-    "--underlying",
-    "price_files",
-    multiple=True,
-    type=click.Path(path_type=pathlib.Path),
-    help="A file with the underlying's ts and price; repeat it.  [default: from FILES, else put-call parity]",
-)
-@click.option("--underlying-bar", default="0s", metavar="TIME", help="Its ts are starts of bars of this length.")
-@click.option(
-    "--underlying-age", default="5m", show_default=True, metavar="TIME|none", help="How long a price of it holds."
-)
+@options.underlying("; repeat it.  [default: from FILES, else put-call parity]", age="TIME|none")
 @click.option(
     "--spot",
     type=click.Choice(["file", "parity"]),

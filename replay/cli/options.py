@@ -199,6 +199,31 @@ def ingested(command: F) -> F:
     return command
 
 
+def underlying(use: str, age: str = "TIME") -> Callable[[F], F]:
+    """``--underlying``, ``--underlying-bar`` and ``--underlying-age``: prices of the underlying."""
+
+    def decorate(command: F) -> F:
+        for option in (
+            click.option(
+                "--underlying-age", default="5m", show_default=True, metavar=age, help="How old a price of it may be."
+            ),
+            click.option(
+                "--underlying-bar", default="0s", metavar="TIME", help="Its ts are starts of bars of this length."
+            ),
+            click.option(
+                "--underlying",
+                "price_files",
+                multiple=True,
+                type=click.Path(path_type=pathlib.Path),
+                help=f"A file with the underlying's ts and price, and maybe recorded_at{use}",
+            ),
+        ):
+            command = option(command)
+        return command
+
+    return decorate
+
+
 def say_aged_out(left: dict[dt.date, int], noun: str, plural: str = "") -> None:
     """Name the sessions of which nothing was stored as their raw is gone, and exit with status 1 if there are any."""
     for date, count in left.items():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -96,11 +97,7 @@ class LakeWriter:
         """
         table = _sound(partition, table)
         conventions = metadata.get(schema.METADATA_CONVENTIONS, b"").decode()
-        refuse_aged_out(self._store, partition, table.num_rows)
-        if not self._store.names(partition):  # a partition comes into being with its lock
-            self._agreement.check(partition, conventions)
-        with self._store.lock(partition):
-            refuse_aged_out(self._store, partition, table.num_rows)  # it may have been while this writer waited
+        with self._held(partition, table.num_rows, conventions):
             stored = self._stored(partition, table)
             known = np.array([bool(copies) for copies in stored.copies], np.bool_)
             at = np.flatnonzero(known)
@@ -132,11 +129,7 @@ class LakeWriter:
         """
         table = _sound(partition, table)
         conventions = metadata.get(schema.METADATA_CONVENTIONS, b"").decode()
-        refuse_aged_out(self._store, partition, table.num_rows)
-        if not self._store.names(partition):  # a partition comes into being with its lock
-            self._agreement.check(partition, conventions)
-        with self._store.lock(partition):
-            refuse_aged_out(self._store, partition, table.num_rows)  # it may have been while this writer waited
+        with self._held(partition, table.num_rows, conventions):
             stored = self._stored(partition, table)
             pairs = [(i, m) for i, copies in enumerate(stored.copies) for m in copies]
             i, m = (np.array([pair[side] for pair in pairs], np.int64) for side in (0, 1))
@@ -155,6 +148,16 @@ class LakeWriter:
             if fresh.num_rows:
                 self._store.write(partition, encode(fresh, metadata))
         return len({int(each) for each in i[more]}) + int(fresh.num_rows)
+
+    @contextlib.contextmanager
+    def _held(self, partition: Partition, rows: int, conventions: str) -> Iterator[None]:
+        """Hold the partition against other writers, where so many rows may come into it."""
+        refuse_aged_out(self._store, partition, rows)
+        if not self._store.names(partition):  # a partition comes into being with its lock
+            self._agreement.check(partition, conventions)
+        with self._store.lock(partition):
+            refuse_aged_out(self._store, partition, rows)  # it may have been while this writer waited
+            yield
 
     def is_aged_out(self, partition: Partition) -> bool:
         """Whether raw of the session was removed, so that the thinned tier stands for it."""
