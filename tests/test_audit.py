@@ -90,9 +90,9 @@ def as_it_stands(tick: replay.Tick) -> list[Any]:
 class TestHonest:
     @pytest.mark.parametrize("name", shipped_strategies())
     def test_all_that_ship_pass(self, lake: replay.Lake, name: str) -> None:
-        found = audited(lake, name, GAP, CORRECTED, sample=4)
+        found = audited(lake, name, GAP, CORRECTED, sample=2)
         assert not found, found.to_text()
-        assert found.instants == 4 * 4
+        assert found.instants == 4 * 2
 
     @pytest.mark.parametrize(
         ("strategy", "options"),
@@ -105,7 +105,7 @@ class TestHonest:
         ],
     )
     def test_honest_ones_pass(self, lake: replay.Lake, strategy: Any, options: dict[str, Any]) -> None:
-        found = audited(lake, strategy, **({"step": "30m", "sample": 5} | options))
+        found = audited(lake, strategy, **({"step": "1h", "sample": 3} | options))
         assert not found, found.to_text()
 
     def test_imports_time_zones_logging_and_files_written_are_no_leak(
@@ -149,7 +149,7 @@ class TestOurOwn:
 
     @pytest.mark.parametrize("symbol", ["SPY", "QQQ"])
     def test_every_instant_of_every_session_stands_whatever_comes_after(self, lake: replay.Lake, symbol: str) -> None:
-        """Each tick of each shipped session, the future dropped and replaced in one more way, in turn."""
+        """Each tick of each shipped session, the future dropped, and at every other one replaced in each way in turn."""
         ways = [how for how in PERTURBATIONS if how != "dropped"]
         count = 0
         for date in lake.dates(symbol):
@@ -157,7 +157,7 @@ class TestOurOwn:
             for i, tick in enumerate(tape.ticks()):
                 at = round(tick.now.timestamp()) * 1_000_000
                 expected = as_it_stands(tick)
-                for how in ("dropped", ways[i % len(ways)]):
+                for how in ("dropped", ways[i // 2 % len(ways)])[: 1 + i % 2]:
                     other = perturbed(tape, Cut(at, at), how, i)
                     assert as_it_stands(other.at(tick.now)) == expected, (date, tick, how)
                 count += 1

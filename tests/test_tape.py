@@ -347,7 +347,7 @@ def test_any_instant_of_the_nasty_lake(
     rng = lakes.dice(f"tape {symbol}")
     near = [us + step for us in case.moments for step in (-1, 0, 1)]
     moments = [us for us in near if second_method.new_york_date(us) == case.date]
-    for i in range(30):
+    for i in range(24):
         now, tier = rng.choice(moments), rng.choice([None, None, "raw", "1m"])
         known = rng.choice([now, now, now - 2 * SECOND, rng.choice(near), LATEST])
         tape = nasty_lake.tape(symbol, case.date, tier)
