@@ -22,7 +22,18 @@ from click.testing import CliRunner, Result
 
 import replay
 from replay.cli import main
-from replay.ingest.sampling import EVENTS, INTEREST, QUOTE, SPOT, TRADED, QuoteCount, counted, sample, thinned
+from replay.ingest.sampling import (
+    EVENT_TYPES,
+    EVENTS,
+    INTEREST,
+    QUOTE,
+    SPOT,
+    TRADED,
+    QuoteCount,
+    counted,
+    sample,
+    thinned,
+)
 from replay.sessions import MINUTE, SECOND, find_session, to_us
 from tests import chains, lakes
 
@@ -41,20 +52,21 @@ def ingest(lake: pathlib.Path, files: list[pathlib.Path], *arguments: str, symbo
 # --- sampling
 
 
-def events_frame(rows: list[tuple[int, int, float, bool, float | None, float | None]]) -> pl.DataFrame:
-    types = [pl.Date, pl.Int64, pl.Int8, pl.Float64, pl.Boolean, pl.Float64, pl.Float64]
-    schema = dict(zip(EVENTS, types, strict=True))
+Event = tuple[int, int, int, float, bool, float | None, float | None]
+"""When, known when, kind, strike, call, and the two values."""
+
+
+def events_frame(rows: list[Event]) -> pl.DataFrame:
+    schema = dict(zip(EVENTS, EVENT_TYPES, strict=True))
     return pl.DataFrame([(DAY, *row) for row in rows], schema=schema, orient="row")
 
 
-def by_loop(
-    rows: list[tuple[int, int, float, bool, float | None, float | None]], cadence: int, max_age: int | None
-) -> dict[tuple[int, float, bool], tuple[Any, ...]]:
-    """(ts, strike, call) -> bid, ask, open interest, volume, spot: the last known of each, one instant after the other."""
+def by_loop(rows: list[Event], cadence: int, max_age: int | None) -> dict[tuple[int, float, bool], tuple[Any, ...]]:
+    """(ts, strike, call) -> bid, ask, open interest, volume, spot: the newest known of each, instant after instant."""
     session = find_session(DAY)
     assert session is not None
     opens, closes = to_us(session.open), to_us(session.close)
-    contracts = sorted({(row[2], row[3]) for row in rows if row[1] != SPOT})
+    contracts = sorted({(row[3], row[4]) for row in rows if row[2] != SPOT})
     found: dict[tuple[int, float, bool], tuple[Any, ...]] = {}
     for ts in range(opens, closes + 1, cadence):
         shown = {}
@@ -62,24 +74,24 @@ def by_loop(
         for strike, call in contracts:
             told: dict[int, Any] = {}
             volume = 0.0
-            for known, kind, k, c, first, second in rows:
+            for when, known, kind, k, c, first, second in rows:
                 if known > ts or (kind != SPOT and (k, c) != (strike, call)):
                     continue
                 if kind == TRADED:
                     volume += first or 0.0
-                elif kind == SPOT and kind in told and (told[kind][0], told[kind][2]) > (known, second):
-                    continue
-                elif kind not in told or known >= told[kind][0]:
-                    told[kind] = (known, first, second)
+                else:
+                    new = (when, second, known) if kind == SPOT else (when, known)
+                    if kind not in told or new >= told[kind][0]:
+                        told[kind] = (new, first, second)
             if QUOTE not in told and INTEREST not in told:
                 continue
             bid = ask = None
-            if QUOTE in told and (max_age is None or ts - told[QUOTE][0] <= max_age):
+            if QUOTE in told and (max_age is None or ts - told[QUOTE][0][0] <= max_age):
                 bid, ask = told[QUOTE][1:]
             any_quote |= bid is not None or ask is not None
-            traded = volume if any(row[1] == TRADED for row in rows) else None
+            traded = volume if any(row[2] == TRADED for row in rows) else None
             interest = told[INTEREST][1] if INTEREST in told else None
-            spot = told[SPOT][1] if SPOT in told and ts - told[SPOT][0] <= 5 * MINUTE else None
+            spot = told[SPOT][1] if SPOT in told and ts - told[SPOT][0][0] <= 5 * MINUTE else None
             shown[ts, strike, call] = (bid, ask, interest, traded, spot)
         if any_quote:
             found |= shown
@@ -92,22 +104,22 @@ def test_sampling_is_the_last_known_of_each_contract(seed: int) -> None:
     session = find_session(DAY)
     assert session is not None
     opens = to_us(session.open)
-    rows: list[tuple[int, int, float, bool, float | None, float | None]] = []
+    rows: list[Event] = []
     for _ in range(160):
-        known = opens + rng.choice([rng.randrange(-30 * MINUTE, 400 * MINUTE), rng.randrange(0, 30) * MINUTE])
+        ts = opens + rng.choice([rng.randrange(-30 * MINUTE, 400 * MINUTE), rng.randrange(0, 30) * MINUTE])
+        known = ts + rng.choice([0, 0, rng.randrange(0, 90) * MINUTE])
         strike, call, kind = (
             rng.choice([600.0, 601.0]),
             rng.random() < 0.5,
             rng.choice([QUOTE, QUOTE, QUOTE, TRADED, INTEREST, SPOT]),
         )
         if kind == SPOT:
-            rows.append((known, kind, 0.0, False, round(rng.uniform(599, 602), 2), rng.choice([0.0, 1.0])))
+            rows.append((ts, known, kind, 0.0, False, round(rng.uniform(599, 602), 2), rng.choice([0.0, 1.0])))
         elif kind == QUOTE:
             bid = rng.choice([None, 0.0, 1.0, 1.1])
-            rows.append((known, kind, strike, call, bid, rng.choice([None, 1.1, 1.2])))
+            rows.append((ts, known, kind, strike, call, bid, rng.choice([None, 1.1, 1.2])))
         else:
-            rows.append((known, kind, strike, call, float(rng.randrange(1, 9)), None))
-    rows.sort(key=lambda row: row[0])
+            rows.append((ts, known, kind, strike, call, float(rng.randrange(1, 9)), None))
     cadence, max_age = rng.choice([(MINUTE, 15 * MINUTE), (5 * MINUTE, None), (30 * SECOND, 3 * MINUTE)])
     count = QuoteCount()
     frame = events_frame(rows)
@@ -122,8 +134,8 @@ def test_sampling_is_the_last_known_of_each_contract(seed: int) -> None:
         for r in found.iter_rows(named=True)
     }
     clean = [
-        (known, kind, k, c, None if kind == QUOTE and first == 0.0 else first, second)
-        for known, kind, k, c, first, second in rows
+        (ts, known, kind, k, c, None if kind == QUOTE and first == 0.0 else first, second)
+        for ts, known, kind, k, c, first, second in rows
     ]
     assert got == by_loop(clean, cadence, max_age)
 
@@ -134,21 +146,22 @@ def test_no_sample_depends_on_what_came_later(seed: int) -> None:
     session = find_session(DAY)
     assert session is not None
     opens = to_us(session.open)
-    rows: list[tuple[int, int, float, bool, float | None, float | None]] = [(opens, TRADED, 0.0, False, 0.0, None)]
-    for known in sorted(opens + rng.randrange(-10 * MINUTE, 380 * MINUTE) for _ in range(120)):
+    rows: list[Event] = [(opens, opens, TRADED, 0.0, False, 0.0, None)]
+    for ts in sorted(opens + rng.randrange(-10 * MINUTE, 380 * MINUTE) for _ in range(120)):
+        known = ts + rng.choice([0, rng.randrange(0, 60 * MINUTE)])
         kind, strike, call = (
             rng.choice([QUOTE, QUOTE, TRADED, INTEREST, SPOT]),
             rng.choice([600.0, 601.0]),
             rng.random() < 0.5,
         )
         if kind == SPOT:
-            rows.append((known, kind, 0.0, False, rng.uniform(599, 602), 0.0))
+            rows.append((ts, known, kind, 0.0, False, rng.uniform(599, 602), 0.0))
         else:
-            rows.append((known, kind, strike, call, rng.choice([None, 1.0]) if kind == QUOTE else 5.0, 1.2))
+            rows.append((ts, known, kind, strike, call, rng.choice([None, 1.0]) if kind == QUOTE else 5.0, 1.2))
     whole = sample(events_frame(rows), session, MINUTE, 15 * MINUTE, None, QuoteCount())
     for _ in range(3):
         until = opens + rng.randrange(0, 390) * MINUTE
-        past = events_frame([row for row in rows if row[0] <= until])
+        past = events_frame([row for row in rows if row[1] <= until])
         seen = sample(past, session, MINUTE, 15 * MINUTE, None, QuoteCount()).filter(pl.col("ts") <= until)
         assert seen.equals(whole.filter(pl.col("ts") <= until))
 
@@ -164,7 +177,7 @@ def test_quotes_are_counted_by_kind_and_crossed_ones_are_not_known() -> None:
         (0.0, 1.0),
     ]
     count = QuoteCount()
-    told = counted(events_frame([(i, QUOTE, 600.0, True, *pair) for i, pair in enumerate(pairs)]), count)
+    told = counted(events_frame([(i, i, QUOTE, 600.0, True, *pair) for i, pair in enumerate(pairs)]), count)
     assert dict(count.events) == {"crossed": 1, "locked": 1, "two_sided": 1, "one_sided": 3, "empty": 1}
     assert list(zip(told["first"], told["second"], strict=True)) == [
         (1.0, 1.1), (1.1, 1.1), (None, None), (None, 1.1), (1.0, None), (None, None), (None, 1.0),

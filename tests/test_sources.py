@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import replay
 from replay.cli import main
 from replay.ingest.quotes import price_events
-from replay.ingest.sampling import SPOT
+from replay.ingest.sampling import EVENT_TYPES, EVENTS, QUOTE, QuoteCount, sample
 from replay.ingest.underlying import Prices
 from tests import chains
 from tests.lakes import MINUTE, at
@@ -155,6 +155,33 @@ def test_a_corrected_price_takes_nothing_from_the_one_before_it(tmp_path: pathli
         assert lake.levels("SPY", f"{DAY}T10:01").spot == 739.0
 
 
+def test_a_late_quote_replaces_no_newer_one(tmp_path: pathlib.Path) -> None:
+    """Worked by hand: the newest quote known, for 15 minutes from its own time."""
+    name = "SPY260724C00740000"
+    path = write(
+        tmp_path / "q.csv", "ts,recorded_at,contract,bid,ask,spot,open_interest",
+        f"{DAY}T10:00:00,{DAY}T10:30:00,{name},9.0,9.2,700,7",
+        f"{DAY}T10:29:30,{DAY}T10:29:30,{name},1.1,1.3,741,100",
+        f"{DAY}T10:41:00,{DAY}T10:50:00,{name},2.0,2.2,742,",
+        f"{DAY}T10:52:00,{DAY}T10:52:00,SPY260724C00745000,2.0,2.2,743,",
+        f"{DAY}T10:41:00,{DAY}T10:54:00,{name},3.0,3.2,742,",
+        f"{DAY}T10:57:00,{DAY}T10:57:00,SPY260724C00745000,2.0,2.2,744,",
+    )  # fmt: skip
+    done = ingest("quotes", tmp_path / "lake", path, "--underlying-age", "20m")
+    assert done.exit_code == 0, done.output
+    found = {f"{each['ts'].astimezone(replay.sessions.NEW_YORK):%H:%M}": each for each in stored(tmp_path / "lake")}
+    shown = {clock: (each["call_bid"][0], each["spot"], each["call_oi"][0]) for clock, each in found.items()}
+    assert "10:29" not in shown
+    newest = {f"10:{minute}": (1.1, 741.0, 100.0) for minute in range(30, 45)}
+    assert {clock: shown[clock] for clock in newest} == newest
+    assert not {"10:45", "10:49"} & set(shown)  # too old, and the next one is not known
+    assert shown["10:50"] == (2.0, 742.0, 100.0)
+    assert (shown["10:53"], shown["10:54"], shown["10:56"]) == (
+        (2.0, 743.0, 100.0), (3.0, 743.0, 100.0), (3.0, 743.0, 100.0),
+    )  # fmt: skip
+    assert str(shown["10:57"]) == "(nan, 744.0, 100.0)"  # 16 minutes old, however late it came
+
+
 prices = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 9), st.integers(1, 9)), min_size=1, max_size=12)
 
 
@@ -184,14 +211,16 @@ def test_prices_are_those_of_the_plain_definition(told: list[tuple[int, int, int
     found = Prices(frame, age * MINUTE).of(rows)["spot"].to_list()
     assert found == [by_definition(told, i, i + lag, age) for i in instants]
 
-    events = price_events(Prices(frame), age * MINUTE).sort("known", "second", maintain_order=True)
-    assert set(events["kind"]) <= {SPOT}
-    for i in instants:
-        before = events.filter(pl.col("known") <= opens + i * MINUTE)
-        price = (
-            before["first"][-1] if len(before) and opens + i * MINUTE - before["known"][-1] <= age * MINUTE else None
-        )
-        assert (None if price != price else price) == by_definition(told, i, i, age), i  # NaN is none
+    session = replay.sessions.find_session(dt.date.fromisoformat(DAY))
+    assert session is not None
+    quote = pl.DataFrame(
+        [(session.date, opens, opens, QUOTE, 740.0, True, 1.0, 1.1)],
+        schema=dict(zip(EVENTS, EVENT_TYPES, strict=True)),
+        orient="row",
+    )
+    events = pl.concat([quote, price_events(Prices(frame))])
+    sampled = sample(events, session, MINUTE, None, age * MINUTE, QuoteCount())["spot"].to_list()
+    assert sampled[:20] == [by_definition(told, i, i, age) for i in instants]
 
 
 # --- clocks of another zone

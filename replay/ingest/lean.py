@@ -21,7 +21,7 @@ import polars as pl
 
 from replay.errors import InputError
 from replay.ingest.rows import Tally
-from replay.ingest.sampling import EVENTS, INTEREST, QUOTE, SPOT, TRADED
+from replay.ingest.sampling import EVENT_TYPES, EVENTS, INTEREST, QUOTE, SPOT, TRADED
 from replay.ingest.times import divided
 from replay.sessions import MINUTE, NEW_YORK, find_session, to_us
 
@@ -85,9 +85,8 @@ def _midnight(date: str, where: str) -> dt.datetime:
 
 def _none_traded(day: dt.datetime) -> pl.DataFrame:
     """The event that says that a day's trades are told, so that before its first one a contract has traded none."""
-    values = (day.date(), to_us(day), TRADED, 0.0, False, 0.0, None)
-    types = (pl.Date, pl.Int64, pl.Int8, pl.Float64, pl.Boolean, pl.Float64, pl.Float64)
-    return pl.DataFrame([values], schema=dict(zip(EVENTS, types, strict=True)), orient="row")
+    values = (day.date(), to_us(day), to_us(day), TRADED, 0.0, False, 0.0, None)
+    return pl.DataFrame([values], schema=dict(zip(EVENTS, EVENT_TYPES, strict=True)), orient="row")
 
 
 def _bars(data: bytes, kind: str, where: str) -> pl.DataFrame:
@@ -144,7 +143,7 @@ def _member(data: bytes, found: re.Match[str], where: str, tally: Tally) -> pl.D
             "openinterest": (INTEREST, pl.col("c1"), nothing),
         }[kind]
     made = bars.select(
-        date=pl.lit(day.date()), known=known, kind=pl.lit(told[0], pl.Int8), strike=pl.lit(strike), call=pl.lit(call),
-        first=told[1], second=told[2],
+        date=pl.lit(day.date()), ts=known, known=known, kind=pl.lit(told[0], pl.Int8), strike=pl.lit(strike),
+        call=pl.lit(call), first=told[1], second=told[2],
     ).select(EVENTS)  # fmt: skip
     return made.filter(pl.col("first") > 0) if told[0] == SPOT else made

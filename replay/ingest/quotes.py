@@ -46,7 +46,6 @@ _POLYGON_OTHERS: Final = {"window_start": "bars (minute_aggs or day_aggs)", "pri
 """Columns that tell Polygon's other files, and what those hold."""
 _HELD_ROWS: Final = 1_000_000
 """Of so many events at most what no sample can show is still there; then they are thinned."""
-"""How far outside of its session a quote may usually stand."""
 
 
 @dataclass(slots=True)
@@ -137,7 +136,7 @@ def ingest_quotes(
                 held.add(events)
         held.hand_on()
         if underlying is not None:
-            buckets.add(price_events(underlying, spot_age))
+            buckets.add(price_events(underlying))
         if zone is None:
             report.clock.check("; --zone America/New_York takes them as they are" if preset == "generic" else "")
         with LakeWriter(lake, filesystem, allow_mixed=allow_mixed) as writer:
@@ -203,10 +202,11 @@ class _Reading:
     names: opra.Names = field(default_factory=dict)
 
     def rows(self, batch: Batch, mapping: Mapping, path: pathlib.Path, tally: Tally) -> pl.DataFrame:
-        """A batch's usable rows with ``known``: when, microseconds since the epoch."""
+        """A batch's usable rows, ``ts`` the end of the bar if it is one, with ``known``: when, microseconds."""
         roots = (self.symbol, f"{self.symbol}W", f"{self.symbol}P")
         rows = check(batch, mapping, str(path), tally, strict=self.strict, roots=roots)
-        return rows.with_columns(known=pl.max_horizontal(pl.col("ts") + self.bar, pl.col("recorded_at")))
+        ended = pl.col("ts") + self.bar
+        return rows.with_columns(ts=ended, known=pl.max_horizontal(ended, pl.col("recorded_at")))
 
     def generic(self, path: pathlib.Path) -> Mapping:
         """The map of a file with our own names."""
@@ -258,16 +258,16 @@ def _events(path: pathlib.Path, reading: _Reading, report: QuotesReport) -> Iter
         if parts:
             events = pl.concat(parts)
             quotes = events.filter(pl.col("kind") == QUOTE)
-            report.clock.add(quotes.select("date", ts="known"))
+            report.clock.add(quotes)
             told = pl.concat([counted(quotes, report.quotes), events.filter(pl.col("kind") != QUOTE)])
             yield _timely(told, report)
         return
     before = report.tally.read + report.others
     for batch, mapping in _batches(path, reading, report):
         rows = reading.rows(batch, mapping, path, report.tally)
-        report.clock.add(rows.select("date", ts="known"))
+        report.clock.add(rows)
         quotes = rows.select(
-            "date", "known", pl.lit(QUOTE, pl.Int8).alias("kind"), "strike", "call",
+            "date", "ts", "known", pl.lit(QUOTE, pl.Int8).alias("kind"), "strike", "call",
             pl.col("bid").alias("first"), pl.col("ask").alias("second"),
         )  # fmt: skip
         quotes = counted(quotes.select(EVENTS), report.quotes)
@@ -276,7 +276,7 @@ def _events(path: pathlib.Path, reading: _Reading, report: QuotesReport) -> Iter
         yield _told_interest(rows)
         priced = rows.filter(pl.col("spot").is_not_null())
         yield priced.select(
-            "date", "known", pl.lit(SPOT, pl.Int8).alias("kind"), pl.lit(0.0).alias("strike"),
+            "date", "ts", "known", pl.lit(SPOT, pl.Int8).alias("kind"), pl.lit(0.0).alias("strike"),
             pl.lit(False).alias("call"), pl.col("spot").alias("first"), pl.lit(0.0).alias("second"),
         ).select(EVENTS)  # fmt: skip
     defines = reading.preset == "databento" and opra.is_definition(path)
@@ -301,7 +301,7 @@ def _told_interest(rows: pl.DataFrame) -> pl.DataFrame:
     """What rows tell of open interest, as events."""
     told = rows.filter(pl.col("open_interest").is_not_null())
     return told.select(
-        "date", "known", pl.lit(INTEREST, pl.Int8).alias("kind"), "strike", "call",
+        "date", "ts", "known", pl.lit(INTEREST, pl.Int8).alias("kind"), "strike", "call",
         pl.col("open_interest").alias("first"), pl.lit(None, pl.Float64).alias("second"),
     ).select(EVENTS)  # fmt: skip
 
@@ -349,28 +349,11 @@ def _flat_file(path: pathlib.Path, reading: _Reading, report: QuotesReport) -> I
         yield Batch(batch.rows.filter(kept), batch.lines[kept.to_numpy()], batch.bytes_read), _POLYGON
 
 
-def price_events(underlying: Prices, age: int | None) -> pl.DataFrame:
-    """Prices of the underlying as events of their sessions, each when it was recorded.
-
-    One that is recorded after a newer one says nothing; one that was late ends ``age`` microseconds after its own time,
-    which an event without a price says.
-    """
-    own, recorded, price = (underlying.frame[name].to_numpy() for name in ("known", "recorded", "price"))
-    order = np.lexsort((own, recorded))
-    own, recorded, price = own[order], recorded[order], price[order]
-    newest = own >= np.maximum.accumulate(own)
-    own, recorded, price = own[newest], recorded[newest], price[newest]
-    known, late = [recorded], recorded > own
-    if age is not None:
-        price = np.where(recorded - own > age, np.nan, price)
-        after = np.append(recorded[1:], np.iinfo(np.int64).max)
-        ends = own + age + 1
-        known.append(ends[late & (ends > recorded) & (ends < after)])
-    frame = pl.DataFrame({"known": np.concatenate(known)}).with_columns(
-        first=pl.Series(np.append(price, np.full(sum(map(len, known[1:])), np.nan)))
-    )
+def price_events(underlying: Prices) -> pl.DataFrame:
+    """Prices of the underlying as events of their sessions."""
     day = pl.col("known").cast(pl.Datetime("us")).dt.replace_time_zone("UTC").dt.convert_time_zone("America/New_York")
-    return frame.select(
-        day.dt.date().alias("date"), "known", pl.lit(SPOT, pl.Int8).alias("kind"), pl.lit(0.0).alias("strike"),
-        pl.lit(False).alias("call"), "first", pl.lit(2.0).alias("second"),
+    return underlying.frame.select(
+        day.dt.date().alias("date"), pl.col("known").alias("ts"), pl.col("recorded").alias("known"),
+        pl.lit(SPOT, pl.Int8).alias("kind"), pl.lit(0.0).alias("strike"), pl.lit(False).alias("call"),
+        pl.col("price").alias("first"), pl.lit(2.0).alias("second"),
     ).select(EVENTS)  # fmt: skip

@@ -12,14 +12,19 @@ import polars as pl
 from replay.ragged import Bools, Floats, Ints
 from replay.sessions import Session, to_us
 
-EVENTS: Final = ("date", "known", "kind", "strike", "call", "first", "second")
-"""Columns of events: the session, when it was known (microseconds since the epoch), what it is, the contract, and of a
-quote bid and ask, of open interest the contracts, of trades their size, of the underlying (strike 0) its price and
-rank: of prices known at one instant that of the highest counts. Trades of size 0 at strike 0 say that the session's
-trades are told, whether or not there are any."""
+EVENTS: Final = ("date", "ts", "known", "kind", "strike", "call", "first", "second")
+"""Columns of events: the session, of when it is and when it was known (microseconds since the epoch), what it is, the
+contract, and of a quote bid and ask, of open interest the contracts, of trades their size, of the underlying (strike 0)
+its price and rank: of prices of one instant that of the highest counts. Trades of size 0 at strike 0 say that the
+session's trades are told, whether or not there are any."""
+
+EVENT_TYPES: Final = (pl.Date, pl.Int64, pl.Int64, pl.Int8, pl.Float64, pl.Boolean, pl.Float64, pl.Float64)
 
 QUOTE, INTEREST, TRADED, SPOT = range(4)
 _CONTRACT: Final = ["strike", "call"]
+_NEWEST: Final = ("ts", "known")
+"""What orders quotes and open interest: one that comes late says nothing where a newer one is known."""
+_NEWEST_PRICE: Final = ("ts", "second", "known")
 
 
 @dataclass(slots=True)
@@ -56,7 +61,7 @@ def slots(known: pl.Expr, opens: pl.Expr, cadence: int) -> pl.Expr:
 
 
 def thinned(events: pl.DataFrame, cadence: int, opens: dict[object, int]) -> pl.DataFrame:
-    """Events of which no sample can show a difference left out: of a contract and instant the last, of trades the sum.
+    """Events without those that no sample can show: of a contract and instant the newest is kept, of trades the sum.
 
     ``opens`` gives each session's open, microseconds; what is not of one of them is left out. Keeps memory to the
     number of instants times contracts, however many ticks there are.
@@ -70,10 +75,10 @@ def thinned(events: pl.DataFrame, cadence: int, opens: dict[object, int]) -> pl.
     keys = ["date", "kind", "slot", *_CONTRACT]
     traded = known.filter(pl.col("kind") == TRADED)
     sums = traded.group_by(keys, maintain_order=True).agg(
-        pl.col("known").max(), pl.col("first").sum(), pl.col("second").first()
+        pl.col("ts", "known").max(), pl.col("first").sum(), pl.col("second").first()
     )
-    rest = known.filter(~pl.col("kind").is_in([TRADED, SPOT])).sort("known", maintain_order=True)
-    prices = known.filter(pl.col("kind") == SPOT).sort("known", "second", maintain_order=True)
+    rest = known.filter(~pl.col("kind").is_in([TRADED, SPOT])).sort(_NEWEST, maintain_order=True)
+    prices = known.filter(pl.col("kind") == SPOT).sort(_NEWEST_PRICE, maintain_order=True)
     last = [each.unique(keys, keep="last", maintain_order=True).select(EVENTS) for each in (rest, prices)]
     return pl.concat([*last, sums.select(EVENTS)])
 
@@ -90,29 +95,30 @@ def sample(
     cadence
         Microseconds between instants, from the open to the close inclusive.
     max_age, spot_age
-        Microseconds for which a quote, and a price of the underlying, holds; ``None``: the session.
+        Microseconds for which a quote, and a price of the underlying, holds from its ``ts`` on; ``None``: the session.
 
-    At each instant at which any quote holds, every contract known of by then has a row: quoted, or not known. ``spot``
-    is null where no price of the underlying holds.
+    An event counts from when it was known, unless a newer one is known by then. At each instant at which any quote
+    holds, every contract known of by then has a row: quoted, or not known. ``spot`` is null where no price of the
+    underlying holds.
     """
     opens, closes = to_us(session.open), to_us(session.close)
     events = events.filter(pl.col("known") <= closes).with_columns(slot=slots(pl.col("known"), pl.lit(opens), cadence))
     instants = np.arange(opens, closes + 1, cadence, dtype=np.int64)
-    events = events.filter(pl.col("slot") < len(instants)).sort("known", maintain_order=True)
+    events = events.filter(pl.col("slot") < len(instants)).sort(_NEWEST, maintain_order=True)
     options = events.filter(pl.col("kind") != SPOT)
     contracts = options.select(_CONTRACT).unique().sort(_CONTRACT).with_row_index("contract")
     options = options.join(contracts, on=_CONTRACT, maintain_order="left")
     shape = (len(instants), len(contracts))
-    known, (bid, ask) = _held(options.filter(pl.col("kind") == QUOTE), shape, ("first", "second"))
+    quoted, (bid, ask) = _held(options.filter(pl.col("kind") == QUOTE), shape, ("first", "second"))
     heard, (interest,) = _held(options.filter(pl.col("kind") == INTEREST), shape, ("first",))
     oldest = np.zeros_like(instants) if max_age is None else instants - max_age
-    holds = known >= oldest[:, None]
-    stale: Bools = np.asarray(~holds & (known >= 0), np.bool_)
+    holds = quoted >= oldest[:, None]
+    stale: Bools = np.asarray(~holds & (quoted >= 0), np.bool_)
     bid, ask = np.where(holds, bid, np.nan), np.where(holds, ask, np.nan)
-    listed = (known >= 0) | (heard >= 0)
+    listed = (quoted >= 0) | (heard >= 0)
     shown: Bools = np.asarray((~np.isnan(bid) | ~np.isnan(ask)).any(axis=1), np.bool_)
-    prices = events.filter(pl.col("kind") == SPOT).sort("known", "second", maintain_order=True)
-    spot = _spot(prices, instants, spot_age)
+    prices = events.filter(pl.col("kind") == SPOT).sort(_NEWEST_PRICE, maintain_order=True)
+    spot = _spot(prices.with_columns(contract=0), instants, spot_age)
     at = np.flatnonzero((listed & shown[:, None]).ravel())
     row, column = at // shape[1], at % shape[1]
     _count_quoted(bid.ravel()[at], ask.ravel()[at], stale.ravel()[at], count)
@@ -130,20 +136,21 @@ def sample(
 
 
 def _held(events: pl.DataFrame, shape: tuple[int, int], names: tuple[str, ...]) -> tuple[Ints, list[Floats]]:
-    """At each instant and contract (G, C): when the last event was known, -1 before any, and its values."""
+    """At each instant and contract (G, C): of when the newest event known is, -1 before any, and its values.
+
+    ``events`` are ascending by how new they are.
+    """
     last = np.full(shape, -1, np.int64)
     rows = np.arange(len(events))
-    last[events["slot"].to_numpy(), events["contract"].to_numpy()] = (
-        rows  # later events of a slot overwrite earlier ones
-    )
+    last[events["slot"].to_numpy(), events["contract"].to_numpy()] = rows  # newer events of a slot overwrite older ones
     last = np.maximum.accumulate(last, axis=0) if len(events) else last
-    by_time = events["known"].to_numpy()
-    known = np.where(last >= 0, by_time[np.maximum(last, 0)] if len(events) else -1, -1)
+    times = events["ts"].to_numpy()
+    ts = np.where(last >= 0, times[np.maximum(last, 0)] if len(events) else -1, -1)
     found = []
     for name in names:
         values = events[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
         found.append(np.where(last >= 0, values[np.maximum(last, 0)] if len(events) else np.nan, np.nan))
-    return known, found
+    return ts, found
 
 
 def _volume(events: pl.DataFrame, shape: tuple[int, int]) -> Floats:
@@ -154,15 +161,10 @@ def _volume(events: pl.DataFrame, shape: tuple[int, int]) -> Floats:
 
 
 def _spot(events: pl.DataFrame, instants: Ints, age: int | None) -> Floats:
-    """The underlying's last price known at each instant (G,), NaN where there is none, or it is too old."""
-    known, price = events["known"].to_numpy(), events["first"].to_numpy()
-    at = np.searchsorted(known, instants, side="right") - 1
-    first = int(np.searchsorted(at, 0))  # the first instant at which there is a price
-    spot = np.full(len(instants), np.nan)
-    spot[first:] = price[at[first:]]
-    if age is not None:
-        spot[first:][instants[first:] - known[at[first:]] > age] = np.nan
-    return spot
+    """The underlying's newest price known at each instant (G,), NaN where there is none, or it is too old."""
+    ts, (price,) = _held(events, (len(instants), 1), ("first",))
+    too_old = np.zeros_like(instants, np.bool_) if age is None else instants - ts[:, 0] > age
+    return np.where(too_old, np.nan, price[:, 0])
 
 
 def _count_quoted(bid: Floats, ask: Floats, stale: Bools, count: QuoteCount) -> None:
