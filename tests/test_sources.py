@@ -431,3 +431,49 @@ def test_a_pipe_is_refused_and_a_full_disk_told(tmp_path: pathlib.Path) -> None:
     assert (told.returncode, told.stderr) == (
         2, b"error: cannot_write: standard output: No space left on device\n"
     )  # fmt: skip
+
+
+# --- roots
+
+
+def test_letters_behind_a_stocks_symbol_are_another_stock(tmp_path: pathlib.Path) -> None:
+    lines = [
+        f"{DAY}T10:00:00,{root}260724{right}{strike:08d},1.0,1.1,{spot}"
+        for root, strike, spot in (("SNA", 350_000, 350), ("SNAP", 9_000, 9), ("SNAW", 5_000, 5), ("SNA1", 1_000, 350))
+        for right in "CP"
+    ]
+    path = write(tmp_path / "rows.csv", "ts,contract,bid,ask,spot", *lines)
+    for kind in ("chain", "quotes"):
+        done = CliRunner().invoke(
+            main, ["ingest", kind, str(path), "--symbol", "SNA", "--lake", str(tmp_path / kind), "--preset", "generic"]
+        )
+        assert done.exit_code == 0, done.output
+        assert "has a root that is not SNA, such as 'SNAP'" in done.stdout
+        with replay.open_lake(tmp_path / kind) as lake:
+            found = lake.snapshots("SNA", DAY).to_dicts()
+        assert {(each["spot"], *each["strike"]) for each in found} == {(350.0, 350.0)}
+
+
+def test_a_flat_file_gives_the_symbols_own_contracts(tmp_path: pathlib.Path) -> None:
+    ns = at("10:00") * 1000
+    lines = [
+        f"O:{root}260724{right}00350000,1.0,1.1,{ns}" for root in ("SNA", "SNAP", "SNAW", "SNA1") for right in "CP"
+    ]
+    path = write(tmp_path / "flat.csv", "ticker,bid_price,ask_price,sip_timestamp", *lines)
+    command = ["ingest", "quotes", str(path), "--symbol", "SNA", "--lake", str(tmp_path / "l"), "--preset", "polygon"]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 0, done.output
+    assert "6 rows of other underlyings, left out" in done.stdout
+    assert "rejected" not in done.stdout
+
+
+@pytest.mark.parametrize(("symbol", "second"), [("SPX", "SPXW"), ("NDX", "NDXP"), ("RUT", "RUTW")])
+def test_an_index_has_a_root_for_options_that_settle_at_the_close(
+    tmp_path: pathlib.Path, symbol: str, second: str
+) -> None:
+    path = write(
+        tmp_path / "rows.csv", "ts,contract,bid,ask,spot,iv",
+        *(f"{DAY}T10:00:00,{second}260724{right}00740000,1.0,1.1,740,0.2" for right in "CP"),
+    )  # fmt: skip
+    command = ["ingest", "chain", str(path), "--symbol", symbol, "--lake", str(tmp_path / "l"), "--preset", "generic"]
+    assert CliRunner().invoke(main, command).exit_code == 0

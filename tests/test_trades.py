@@ -582,7 +582,7 @@ GOOD = {"ts": "2026-07-24T10:00:00", "strike": "600", "right": "C", "price": "1"
         ({"ts": "2026-07-27T10:00:00"}, "has an expiration that was before the trade"),
         ({"quote_ts": "soon"}, "has a quote_ts that cannot be read"),
         ({"recorded_at": "2026-07-24T09:59:59"}, "has a recorded_at before its ts"),
-        ({"root": "QQQ"}, "has a root that is not SPY or SPYW or SPYP"),
+        ({"root": "QQQ"}, "has a root that is not SPY"),
     ],
 )
 def test_rows_that_cannot_be_used_are_counted_with_their_line(

@@ -208,7 +208,7 @@ def test_contracts_of_other_roots_are_left_out_and_am_settled_ones_named(tmp_pat
         "2 rows rejected: each has a root that is AM-settled: it stopped trading the day before, such as 'SPX'"
         in done.stdout
     )
-    assert "2 rows rejected: each has a root that is not SPX or SPXW or SPXP, such as 'QQQ'" in done.stdout
+    assert "2 rows rejected: each has a root that is not SPX or SPXW, such as 'QQQ'" in done.stdout
     assert (
         "1 row rejected: each has a contract that is no OCC symbol such as SPY260724C00740000, such as 'SPX 7400'"
         in done.stdout

@@ -11,7 +11,8 @@ import polars as pl
 
 from replay.errors import InputError
 from replay.ingest.mapping import CONDITIONS, REQUIRED, Mapping
-from replay.ingest.rows import AM_SETTLED, Batch, Count, Tally, header_of, number_of, ours, such_as, with_contracts
+from replay.ingest.roots import AM_SETTLED, roots_of
+from replay.ingest.rows import Batch, Count, Tally, header_of, number_of, ours, such_as, with_contracts
 from replay.ingest.times import date_of, instant, text_of
 from replay.sessions import find_session
 
@@ -174,7 +175,7 @@ def _reason(rows: pl.DataFrame, mapping: Mapping, symbol: str) -> pl.Expr:
     def sound(name: str, least: pl.Expr) -> pl.Expr:
         return (pl.col(f"{name}_number").is_finite() & least).fill_null(False)
 
-    roots = (symbol, f"{symbol}W", f"{symbol}P")
+    roots = roots_of(symbol)
     closed = [day for day in rows["session_date"].drop_nulls().unique() if find_session(day) is None]
     strike, price, size = (pl.col(f"{name}_number") for name in ("strike", "price", "size"))
     faults: list[tuple[pl.Expr, str]] = []

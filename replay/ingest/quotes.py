@@ -25,6 +25,7 @@ from replay.ingest.chain import ChainCount, snapshots_of
 from replay.ingest.clock import WallClock
 from replay.ingest.flow import keep_flow
 from replay.ingest.mapping import Mapping
+from replay.ingest.roots import roots_of
 from replay.ingest.rows import Batch, Tally, check, header_of, read_batches
 from replay.ingest.sampling import EVENTS, INTEREST, QUOTE, SPOT, QuoteCount, counted, sample, thinned
 from replay.ingest.underlying import Prices, with_parity
@@ -203,8 +204,7 @@ class _Reading:
 
     def rows(self, batch: Batch, mapping: Mapping, path: pathlib.Path, tally: Tally) -> pl.DataFrame:
         """A batch's usable rows, ``ts`` the end of the bar if it is one, with ``known``: when, microseconds."""
-        roots = (self.symbol, f"{self.symbol}W", f"{self.symbol}P")
-        rows = check(batch, mapping, str(path), tally, strict=self.strict, roots=roots)
+        rows = check(batch, mapping, str(path), tally, strict=self.strict, roots=roots_of(self.symbol))
         ended = pl.col("ts") + self.bar
         return rows.with_columns(ts=ended, known=pl.max_horizontal(ended, pl.col("recorded_at")))
 
@@ -342,7 +342,8 @@ def _flat_file(path: pathlib.Path, reading: _Reading, report: QuotesReport) -> I
     for column, held in _POLYGON_OTHERS.items():
         if column in there:
             raise InputError(f"holds {held}, no quotes: give the file of quotes_v1", path=str(path))
-    own = pl.col("ticker").str.contains(rf"^O:{re.escape(reading.symbol)}[WP]?\d").fill_null(False)
+    roots = "|".join(map(re.escape, roots_of(reading.symbol)))
+    own = pl.col("ticker").str.contains(rf"^O:({roots})\d{{6}}[CP]").fill_null(False)
     for batch in read_batches(path, _POLYGON, report.tally, strict=reading.strict):
         kept = batch.rows.select(own).to_series()
         report.others += len(kept) - int(kept.sum())

@@ -17,14 +17,13 @@ import pyarrow.parquet as pq
 
 from replay.errors import InputError
 from replay.ingest.mapping import SIDES, Mapping
+from replay.ingest.roots import AM_SETTLED
 from replay.ingest.times import date_of, divided, instant, text_of
 from replay.sessions import find_session
 
 BLOCK_BYTES: Final = 4 * 2**20
 PARQUET_ROWS: Final = 100_000
 NOT_0DTE: Final = "expires on another date than its session's"
-AM_SETTLED: Final = ("SPX", "NDX", "RUT", "VIX")
-"""Roots whose options settle at the open of their expiration, which is after their last trading day."""
 MALFORMED: Final = "has another number of fields than the header"
 CUT_SHORT: Final = "is a gzip that is cut short or damaged; fetch it again"
 GZIP: Final = b"\x1f\x8b"

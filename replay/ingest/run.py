@@ -22,6 +22,7 @@ from replay.ingest.chain import ChainCount, snapshots_of
 from replay.ingest.clock import WallClock
 from replay.ingest.flow import keep_flow
 from replay.ingest.mapping import Mapping
+from replay.ingest.roots import roots_of
 from replay.ingest.rows import NOT_0DTE, Tally, check
 from replay.ingest.underlying import Prices, with_parity
 from replay.ingest.vendors import Source, joined
@@ -108,7 +109,7 @@ def ingest_chain(
         raise InputError(f"symbol {symbol!r} is none; it is 1 to 15 letters, digits, dots or dashes, such as SPY")
     origin = mapping if isinstance(mapping, Source) else Source(mapping.name, mapping)
     report = IngestReport(name, len(files))
-    roots = (name, f"{name}W", f"{name}P")
+    roots = roots_of(name)
     clock = WallClock()
     with SessionBuckets() as buckets:
         for file in files:
