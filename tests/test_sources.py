@@ -264,6 +264,68 @@ def test_nothing_is_written_where_one_session_looks_like_utc(tmp_path: pathlib.P
     assert as_it_is.exit_code == 0, as_it_is.stderr
 
 
+@pytest.mark.parametrize("kind", ["quotes", "chain"])
+def test_an_underlying_in_utc_is_refused(tmp_path: pathlib.Path, kind: str) -> None:
+    """Its prices rise by a dollar an hour from 740 at 09:30; taken for New York's, that of 13:30 would be of 09:30."""
+    rows = write(
+        tmp_path / "rows.csv", CHAIN,
+        *(f"{DAY}T{clock},{DAY},{right},740,1.0,1.1,0.2,100" for clock in minutes("09:30", 78) for right in "CP"),
+    )  # fmt: skip
+    utc = [f"{DAY}T{clock},{740 + i / 12:.4f}" for i, clock in enumerate(minutes("13:30", 78))]
+    prices = write(tmp_path / "u.csv", "ts,price", *utc)
+    done = ingest(kind, tmp_path / "lake", rows, "--underlying", prices)
+    assert done.exit_code == 2
+    assert f"{prices}: the rows of 2026-07-24 are at 13:30 to 19:55 New York" in done.stderr
+    assert "write their offset, as in 2026-07-24T14:00:00Z" in done.stderr
+    assert not (tmp_path / "lake").exists()
+    write(tmp_path / "u.csv", "ts,price", *(line.replace(",", "Z,") for line in utc))
+    assert ingest(kind, tmp_path / "lake", rows, "--underlying", prices).exit_code == 0
+    spots = {
+        f"{each['ts'].astimezone(replay.sessions.NEW_YORK):%H:%M}": each["spot"] for each in stored(tmp_path / "lake")
+    }
+    assert (spots["09:30"], spots["13:30"]) == (740.0, 744.0)
+
+
+def test_open_interest_in_utc_is_refused(tmp_path: pathlib.Path) -> None:
+    path = quotes(tmp_path / "q.csv", *minutes("10:00", 60))
+    told = [f"{DAY}T18:00:00,SPY260724{right}00740000,100" for right in "CP"]
+    interest = write(tmp_path / "oi.csv", "ts,contract,open_interest", *told)
+    done = ingest("quotes", tmp_path / "lake", path, "--spot", "parity", "--open-interest", interest)
+    assert done.exit_code == 2
+    assert f"{interest}: the rows of 2026-07-24 are at 18:00 to 18:00 New York" in done.stderr
+    write(interest, "ts,contract,open_interest", *(line.replace("18:", "06:") for line in told))  # before the open
+    done = ingest("quotes", tmp_path / "lake", path, "--spot", "parity", "--open-interest", interest)
+    assert done.exit_code == 0, done.stderr
+
+
+@pytest.mark.parametrize("clock", ["17:30:00-04:00", "21:30:00Z"])
+@pytest.mark.parametrize("kind", ["chain", "trades"])
+def test_times_that_say_their_offset_are_not_doubted(tmp_path: pathlib.Path, kind: str, clock: str) -> None:
+    path = write(tmp_path / "rows.csv", CHAIN + ",spot", f"{DAY}T{clock},{DAY},C,740,1.0,1.1,0.2,100,740")
+    arguments: tuple[object, ...] = (path,)
+    if kind == "trades":
+        header = "ts,contract,price,size,bid,ask"
+        arguments = (write(path, header, f"{DAY}T{clock},SPY260724C00740000,1.1,2,1.0,1.1"), "--classify-only")
+    done = ingest(kind, tmp_path / "lake", *arguments)
+    assert done.exit_code == 0, done.stderr
+
+
+def test_epochs_are_not_doubted(tmp_path: pathlib.Path) -> None:
+    frame = pl.DataFrame(
+        {
+            "ts": [at("17:30")], "expiration": [DAY], "right": ["C"], "strike": [740.0], "bid": [1.0], "ask": [1.1],
+            "spot": [740.0],
+        }
+    )  # fmt: skip
+    for name, made in (
+        ("epoch", frame),
+        ("aware", frame.with_columns(pl.col("ts").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"))),
+    ):
+        made.write_parquet(tmp_path / f"{name}.parquet")
+        done = ingest("chain", tmp_path / name, tmp_path / f"{name}.parquet")
+        assert done.exit_code == 0, done.stderr
+
+
 # --- rows that contradict, and rows that are nothing
 
 

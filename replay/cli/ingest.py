@@ -78,7 +78,7 @@ def chain(
 
     from replay.ingest import mapping, underlying, vendors
     from replay.ingest.run import ingest_chain
-    from replay.sessions import NEW_YORK, parse_duration
+    from replay.sessions import parse_duration
 
     if (preset is None) == (map_path is None):
         raise click.UsageError(f"give --columns MAP.toml or --preset ({', '.join(vendors.names())})")
@@ -95,7 +95,7 @@ def chain(
     prices = None
     if price_files:
         bar, age = (parse_duration(text, "underlying") for text in (underlying_bar, underlying_age))
-        prices = underlying.read_prices(price_files, zone or str(NEW_YORK), bar, age)
+        prices = underlying.read_prices(price_files, zone, bar, age)
     with _progress(files) as progress:
         report = ingest_chain(
             files, lake_path, symbol, source, solve=iv == "solve", underlying=prices,

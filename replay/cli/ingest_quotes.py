@@ -78,7 +78,7 @@ def quotes(
     from replay.ingest.mapping import check_zone
     from replay.ingest.quotes import ingest_quotes
     from replay.ingest.underlying import read_prices
-    from replay.sessions import MINUTE, NEW_YORK, SECOND
+    from replay.sessions import MINUTE, SECOND
 
     if bar is not None and preset != "generic":
         raise click.UsageError("--bar is for --preset generic; the others say when a quote was known")
@@ -87,7 +87,7 @@ def quotes(
     age = _length(underlying_age, "underlying-age")
     prices = None
     if price_files:
-        prices = read_prices(price_files, zone or str(NEW_YORK), _length(underlying_bar, "underlying-bar") or 0)
+        prices = read_prices(price_files, zone, _length(underlying_bar, "underlying-bar") or 0)
     step = _length(cadence, "cadence")
     if step is None or step < SECOND or (MINUTE % step and step % MINUTE):
         raise click.BadParameter(

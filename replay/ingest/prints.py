@@ -10,10 +10,11 @@ from typing import Any, Final
 import polars as pl
 
 from replay.errors import InputError
+from replay.ingest.clock import WallClock
 from replay.ingest.mapping import CONDITIONS, REQUIRED, Mapping
 from replay.ingest.roots import AM_SETTLED, roots_of
 from replay.ingest.rows import Batch, Count, Tally, header_of, number_of, ours, such_as, with_contracts
-from replay.ingest.times import date_of, instant, text_of
+from replay.ingest.times import date_of, instant, new_york_day, text_of
 from replay.sessions import find_session
 
 PRESETS: Final = ("thetadata", "generic")
@@ -101,9 +102,18 @@ def as_asked(mapping: Mapping, delay_us: int | None, zone: str | None) -> Mappin
 
 
 def prints(
-    batch: Batch, mapping: Mapping, path: str, symbol: str, tally: Tally, count: PrintCount, *, strict: bool
+    batch: Batch,
+    mapping: Mapping,
+    path: str,
+    symbol: str,
+    tally: Tally,
+    count: PrintCount,
+    *,
+    strict: bool,
+    clock: WallClock | None = None,
 ) -> pl.DataFrame:
-    """The usable prints of a batch; the other rows are counted by their first fault.
+    """The usable prints of a batch; the other rows are counted by their first fault. ``clock`` counts those that are
+    taken for New York's time where they do not say so.
 
     Columns: ``date``, ``ts`` and ``known`` (microseconds), ``expires``, ``strike``, ``call``, ``price``, ``size``,
     ``bid`` and ``ask`` (null without a quote of before the trade), ``sequence``, ``late``, ``leg``, and ``line``.
@@ -126,6 +136,8 @@ def prints(
     after = good.filter(pl.col("quote_ts_us") > pl.col("ts_us"))
     if len(after):
         count.late_quotes.add(len(after), path, _first(after))
+    if clock is not None:
+        clock.add(good.filter("ts_assumed").select(date="session_date", ts="ts_us"))
     usable = pl.when(pl.col("quote_ts_us") <= pl.col("ts_us"))
     return good.select(
         pl.col("session_date").alias("date"), pl.col("ts_us").alias("ts"), pl.col("recorded_at_us").alias("known"),
@@ -152,13 +164,14 @@ def _typed(rows: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
         if name not in rows.columns:
             rows = rows.with_columns(pl.col("ts").alias(name))
     for name in ("ts", "recorded_at", "quote_ts"):
-        us, read = instant(rows, name if name in mapping.columns else "ts", mapping).values()
-        rows = rows.with_columns(us.alias(f"{name}_us"), read.alias(f"{name}_read"))
+        told = instant(rows, name if name in mapping.columns else "ts", mapping).values()
+        rows = rows.with_columns(
+            each.alias(f"{name}_{what}") for each, what in zip(told, ("us", "read", "assumed"), strict=True)
+        )
     code = text_of("condition")
     return rows.with_columns(
         recorded_at_us=pl.col("recorded_at_us") + (0 if "recorded_at" in mapping.columns else mapping.delay_us),
-        session_date=pl.col("ts_us").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-        .dt.convert_time_zone("America/New_York").dt.date(),
+        session_date=new_york_day("ts_us"),
         expires=date_of(rows, "expiration"),
         call=pl.when(text_of("right").is_in(mapping.call)).then(True)
         .when(text_of("right").is_in(mapping.put)).then(False),

@@ -22,12 +22,13 @@ from replay.exposure.conventions import REPLAY_1, Conventions
 from replay.ingest import lean, opra
 from replay.ingest.buckets import SessionBuckets
 from replay.ingest.chain import ChainCount, snapshots_of
-from replay.ingest.clock import WallClock
+from replay.ingest.clock import ADVICE, SECOND_ADVICE, WallClock
 from replay.ingest.flow import keep_flow
 from replay.ingest.mapping import Mapping
 from replay.ingest.roots import roots_of
 from replay.ingest.rows import Batch, Tally, check, header_of, read_batches
 from replay.ingest.sampling import EVENTS, INTEREST, QUOTE, SPOT, QuoteCount, counted, sample, thinned
+from replay.ingest.times import new_york_day
 from replay.ingest.underlying import Prices, with_parity
 from replay.ingest.vendors import generic_mapping
 from replay.sessions import MINUTE, Session, find_session, to_us
@@ -45,15 +46,16 @@ _POLYGON: Final = Mapping(
 _DATABENTO: Final = Mapping("databento", {name: name for name in opra.ROWS}, "UTC", "ns")
 _POLYGON_OTHERS: Final = {"window_start": "bars (minute_aggs or day_aggs)", "price": "trades"}
 """Columns that tell Polygon's other files, and what those hold."""
+_LEAN_ADVICE: Final = "Lean's files count the milliseconds of New York's day"
 _HELD_ROWS: Final = 1_000_000
 """Of so many events at most what no sample can show is still there; then they are thinned."""
 
 
 @dataclass(slots=True)
 class QuotesReport:
-    """What an ingest did: ``tally`` of rows, ``quotes`` of events and options, ``count`` of vols, ``clock`` of when
-    quotes were known, and by session its contracts and strikes, its snapshots and those of them that were new.
-    ``aged_out`` are the snapshots left out of a session whose raw was removed."""
+    """What an ingest did: ``tally`` of rows, ``quotes`` of events and options, ``count`` of vols, and by session its
+    contracts and strikes, its snapshots and those of them that were new. ``aged_out`` are the snapshots left out of a
+    session whose raw was removed."""
 
     symbol: str
     files: int
@@ -61,7 +63,6 @@ class QuotesReport:
     quotes: QuoteCount = field(default_factory=QuoteCount)
     count: ChainCount = field(default_factory=ChainCount)
     others: int = 0  # rows of other underlyings
-    clock: WallClock = field(default_factory=WallClock)
     contracts: dict[dt.date, tuple[int, int]] = field(default_factory=dict)
     sessions: dict[dt.date, tuple[int, int]] = field(default_factory=dict)
     aged_out: dict[dt.date, int] = field(default_factory=dict)
@@ -139,7 +140,7 @@ def ingest_quotes(
         if underlying is not None:
             buckets.add(price_events(underlying))
         if zone is None:
-            report.clock.check("; --zone America/New_York takes them as they are" if preset == "generic" else "")
+            reading.clock.check(_LEAN_ADVICE if preset == "lean" else ADVICE)
         with LakeWriter(lake, filesystem, allow_mixed=allow_mixed) as writer:
             for date, events in buckets.sessions():
                 session = find_session(date)
@@ -201,10 +202,13 @@ class _Reading:
     zone: str | None
     strict: bool
     names: opra.Names = field(default_factory=dict)
+    clock: WallClock = field(default_factory=WallClock)
 
     def rows(self, batch: Batch, mapping: Mapping, path: pathlib.Path, tally: Tally) -> pl.DataFrame:
         """A batch's usable rows, ``ts`` the end of the bar if it is one, with ``known``: when, microseconds."""
-        rows = check(batch, mapping, str(path), tally, strict=self.strict, roots=roots_of(self.symbol))
+        rows = check(
+            batch, mapping, str(path), tally, strict=self.strict, roots=roots_of(self.symbol), clock=self.clock
+        )
         ended = pl.col("ts") + self.bar
         return rows.with_columns(ts=ended, known=pl.max_horizontal(ended, pl.col("recorded_at")))
 
@@ -258,14 +262,13 @@ def _events(path: pathlib.Path, reading: _Reading, report: QuotesReport) -> Iter
         if parts:
             events = pl.concat(parts)
             quotes = events.filter(pl.col("kind") == QUOTE)
-            report.clock.add(quotes)
+            reading.clock.add(quotes)
             told = pl.concat([counted(quotes, report.quotes), events.filter(pl.col("kind") != QUOTE)])
             yield _timely(told, report)
         return
     before = report.tally.read + report.others
     for batch, mapping in _batches(path, reading, report):
         rows = reading.rows(batch, mapping, path, report.tally)
-        report.clock.add(rows)
         quotes = rows.select(
             "date", "ts", "known", pl.lit(QUOTE, pl.Int8).alias("kind"), "strike", "call",
             pl.col("bid").alias("first"), pl.col("ask").alias("second"),
@@ -290,11 +293,14 @@ def _interest(path: pathlib.Path, reading: _Reading, report: QuotesReport) -> It
     if "open_interest" not in mapping.columns:
         raise InputError("lacks open_interest", path=str(path))
     before = report.tally.read
+    reading = dataclasses.replace(reading, bar=0, clock=WallClock())
     for batch in read_batches(path, mapping, report.tally, strict=reading.strict):
-        rows = dataclasses.replace(reading, bar=0).rows(batch, mapping, path, report.tally)
+        rows = reading.rows(batch, mapping, path, report.tally)
         yield _told_interest(_timely(rows, report))
     if report.tally.read == before:
         raise InputError("holds a header and no rows", path=str(path))
+    if reading.zone is None:
+        reading.clock.check(SECOND_ADVICE, str(path))
 
 
 def _told_interest(rows: pl.DataFrame) -> pl.DataFrame:
@@ -352,9 +358,8 @@ def _flat_file(path: pathlib.Path, reading: _Reading, report: QuotesReport) -> I
 
 def price_events(underlying: Prices) -> pl.DataFrame:
     """Prices of the underlying as events of their sessions."""
-    day = pl.col("known").cast(pl.Datetime("us")).dt.replace_time_zone("UTC").dt.convert_time_zone("America/New_York")
     return underlying.frame.select(
-        day.dt.date().alias("date"), pl.col("known").alias("ts"), pl.col("recorded").alias("known"),
+        new_york_day("known").alias("date"), pl.col("known").alias("ts"), pl.col("recorded").alias("known"),
         pl.lit(SPOT, pl.Int8).alias("kind"), pl.lit(0.0).alias("strike"), pl.lit(False).alias("call"),
         pl.col("price").alias("first"), pl.lit(2.0).alias("second"),
     ).select(EVENTS)  # fmt: skip

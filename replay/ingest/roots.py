@@ -10,7 +10,7 @@ AM_SETTLED: Final = ("SPX", "NDX", "RUT", "DJX", "VIX", "VIXW")
 _SECOND: Final = {
     "SPX": "SPXW", "NDX": "NDXP", "RUT": "RUTW", "DJX": "DJXW", "VIX": "VIXW", "OEX": "OEXW", "XEO": "XEOW",
 }  # fmt: skip
-"""The roots of weekly options, PM-settled but for VIXW. Letters behind a stock's symbol make another stock's: SNA and SNAP."""
+"""The roots of weekly options, PM-settled but for VIXW. Of a stock, a letter more makes another stock: SNA and SNAP."""
 
 
 def roots_of(symbol: str) -> tuple[str, ...]:

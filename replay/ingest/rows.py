@@ -16,9 +16,10 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from replay.errors import InputError
+from replay.ingest.clock import WallClock
 from replay.ingest.mapping import SIDES, Mapping
 from replay.ingest.roots import AM_SETTLED
-from replay.ingest.times import date_of, divided, instant, text_of
+from replay.ingest.times import date_of, divided, instant, new_york_day, text_of
 from replay.sessions import find_session
 
 BLOCK_BYTES: Final = 4 * 2**20
@@ -240,12 +241,14 @@ def ours(rows: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:
 
 
 def check(
-    batch: Batch, mapping: Mapping, path: str, tally: Tally, *, strict: bool, roots: Collection[str] = ()
-) -> pl.DataFrame:
+    batch: Batch, mapping: Mapping, path: str, tally: Tally, *, strict: bool, roots: Collection[str] = (),
+    clock: WallClock | None = None,
+) -> pl.DataFrame:  # fmt: skip
     """The usable rows: ``ts``, ``recorded_at`` (microseconds), ``date``, ``spot``, ``strike``, ``call`` and numbers.
 
     ``spot`` is null where the map has none. Of contracts whose root the file tells, those of ``roots`` are usable.
-    The others are counted by their first fault, or with ``strict`` raise :class:`~replay.errors.InputError`.
+    The others are counted by their first fault, or with ``strict`` raise :class:`~replay.errors.InputError`. ``clock``
+    counts those that are taken for New York's time where they do not say so.
     """
     rows = ours(batch.rows.with_columns(line=pl.Series(batch.lines)), mapping)
     tally.read += len(rows)
@@ -262,8 +265,7 @@ def check(
     if "recorded_at" not in mapping.columns:
         rows = rows.with_columns(recorded_at_us=pl.col("recorded_at_us") + mapping.delay_us)
     rows = rows.with_columns(
-        session_date=pl.col("ts_us").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-        .dt.convert_time_zone("America/New_York").dt.date(),
+        session_date=new_york_day("ts_us"),
         call=pl.when(text_of("right").is_in(mapping.call)).then(True)
         .when(text_of("right").is_in(mapping.put)).then(False),
         **{
@@ -287,6 +289,8 @@ def check(
             raise InputError(f"the row {reason}{said}", path=path, line=line)
         tally.reject(reason, count, path, line, said)
     good = rows.filter(pl.col("reason").is_null())
+    if clock is not None:
+        clock.add(good.filter("ts_assumed").select(date="session_date", ts="ts_us"))
     return good.select(
         pl.col("ts_us").alias("ts"),
         pl.col("recorded_at_us").alias("recorded_at"),

@@ -116,15 +116,14 @@ def ingest_chain(
             path = pathlib.Path(file)
             before = report.tally.read
             for batch, columns in origin.read(path, report.tally, strict=strict):
-                rows = check(batch, columns, str(path), report.tally, strict=strict, roots=roots)
-                clock.add(rows)
+                rows = check(batch, columns, str(path), report.tally, strict=strict, roots=roots, clock=clock)
                 buckets.add(rows)
                 if progress is not None:
                     progress(str(path), batch.bytes_read)
             if report.tally.read == before:
                 raise InputError("holds a header and no rows", path=str(path))
-        if not origin.zoned:
-            clock.check("; --zone America/New_York takes them as they are")
+        if origin.zone is None:
+            clock.check()
         with LakeWriter(lake, filesystem, allow_mixed=allow_mixed) as writer:
             _write(report, buckets, writer, _Making(origin, conventions, underlying, solve))
     if not report.sessions and not report.aged_out:

@@ -20,6 +20,7 @@ from replay.errors import AgedOut, ConflictingRow, InputError
 from replay.exposure.conventions import LIVE, Conventions
 from replay.ingest.buckets import SessionBuckets
 from replay.ingest.rows import Tally
+from replay.ingest.times import new_york_day
 from replay.sessions import find_session, iso_utc
 from replay.storage.files import Partition
 from replay.storage.soundness import row_faults, value_faults
@@ -170,10 +171,7 @@ def _read(
                 report.others += int(rows.select((~same.fill_null(False)).sum()).item())
                 rows = rows.filter(same).drop(column)
         rows = rows.with_columns(_us("ts", up=False), _us("recorded_at", up=True))
-        new_york = (
-            pl.col("ts").cast(pl.Datetime("us")).dt.replace_time_zone("UTC").dt.convert_time_zone("America/New_York")
-        )
-        rows = rows.with_columns(date=new_york.dt.date())
+        rows = rows.with_columns(date=new_york_day("ts"))
         if "expiration" in rows.columns and size == _BATCH_ROWS["long"]:
             other = rows.filter(pl.col("expiration").cast(pl.Date) != pl.col("date"))
             if len(other):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from replay.ingest.mapping import UNITS, Mapping
+from replay.sessions import NEW_YORK
 
 _OFFSET = r"(Z|z|[+-]\d{2}(?::?\d{2})?)$"
 _FORMATS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M")
@@ -24,6 +25,12 @@ def divided(number: pl.Expr, by: float) -> pl.Expr:
     return number.map_batches(over, return_dtype=pl.Float64)
 
 
+def new_york_day(name: str) -> pl.Expr:
+    """The date in New York of a column of microseconds since the epoch."""
+    moment = pl.col(name).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    return moment.dt.convert_time_zone(str(NEW_YORK)).dt.date()
+
+
 def date_of(rows: pl.DataFrame, name: str) -> pl.Expr:
     """A date, or the date of a time: ``YYYY-MM-DD`` or ``YYYYMMDD`` where it is text; null where it is none."""
     kind = rows.schema[name]
@@ -36,11 +43,13 @@ def date_of(rows: pl.DataFrame, name: str) -> pl.Expr:
 
 
 def instant(rows: pl.DataFrame, name: str, mapping: Mapping) -> dict[str, pl.Expr]:
-    """Microseconds since the epoch, and whether the time could be read: read but null, no clock shows it.
+    """Microseconds since the epoch, ``_read`` whether the time could be read (read but null, no clock shows it), and
+    ``_assumed`` whether it is taken for New York's where it does not say so.
 
     What is finer than a microsecond is cut from ``ts`` and rounds ``recorded_at`` up: nothing is known too early.
     """
     kind = rows.schema[name]
+    bare = pl.lit(True)
     if "date" in rows.columns and (name == "ts" or "recorded_at" not in mapping.columns):
         naive = _of_day(rows, name)
         read = naive.is_not_null()
@@ -48,6 +57,7 @@ def instant(rows: pl.DataFrame, name: str, mapping: Mapping) -> dict[str, pl.Exp
     elif isinstance(kind, pl.Datetime):
         naive = pl.col(name)
         read = naive.is_not_null()
+        bare = pl.lit(kind.time_zone is None)
         ns = naive.dt.epoch("ns") if kind.time_zone is not None else _wall(naive, mapping.zone)
     elif kind.is_numeric() or mapping.unit is not None:
         factor = UNITS[mapping.unit or "us"]
@@ -60,6 +70,7 @@ def instant(rows: pl.DataFrame, name: str, mapping: Mapping) -> dict[str, pl.Exp
         start = pl.when(real == real.floor()).then(pl.coalesce(whole, below)).otherwise(below)
         ns = start * factor + pl.when(real == real.floor()).then(0).otherwise(finer.cast(pl.Int64, strict=False))
         read = ns.is_not_null()
+        bare = pl.lit(False)
     else:
         text = text_of(name).str.replace("T", " ", literal=True)
         text = pl.when(text.str.contains(r"^\d{4}-")).then(text)  # strptime takes 24-07-26 for the year 24
@@ -67,9 +78,10 @@ def instant(rows: pl.DataFrame, name: str, mapping: Mapping) -> dict[str, pl.Exp
         naive = pl.coalesce(bare.str.to_datetime(form, time_unit="ns", strict=False) for form in _FORMATS)
         read = naive.is_not_null()
         mark = text.str.slice(11).str.extract(_OFFSET)
-        ns = pl.when(mark.is_null()).then(_wall(naive, mapping.zone)).otherwise(naive.dt.epoch("ns") - _offset_ns(mark))
+        bare = mark.is_null()
+        ns = pl.when(bare).then(_wall(naive, mapping.zone)).otherwise(naive.dt.epoch("ns") - _offset_ns(mark))
     us = (ns + 999) // 1000 if name == "recorded_at" else ns // 1000
-    return {f"{name}_us": us, f"{name}_read": read}
+    return {f"{name}_us": us, f"{name}_read": read, f"{name}_assumed": bare & (mapping.zone == str(NEW_YORK))}
 
 
 def _of_day(rows: pl.DataFrame, name: str) -> pl.Expr:

@@ -136,8 +136,7 @@ def ingest_trades(
             columns = as_asked(mapping_of(path, mapping), delay_us, zone)
             before = report.tally.read
             for batch in read_batches(path, columns, report.tally, strict=strict):
-                usable = prints(batch, columns, str(path), name, report.tally, report.count, strict=strict)
-                clock.add(usable)
+                usable = prints(batch, columns, str(path), name, report.tally, report.count, strict=strict, clock=clock)
                 others = usable.filter(pl.col("expires") != pl.col("date"))
                 if len(others):
                     report.tally.other_expirations.add(len(others), str(path), int(others["line"][0]))
@@ -146,7 +145,7 @@ def ingest_trades(
             if report.tally.read == before:
                 raise InputError("holds a header and no rows", path=str(path))
         if zone is None:
-            clock.check("; --zone America/New_York takes them as they are")
+            clock.check()
         with contextlib.ExitStack() as stack:
             store = None
             if lake is not None and dates:

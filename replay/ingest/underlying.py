@@ -13,11 +13,12 @@ import polars as pl
 
 from replay.errors import InputError
 from replay.exposure.conventions import Conventions
+from replay.ingest.clock import SECOND_ADVICE, WallClock
 from replay.ingest.mapping import Mapping
 from replay.ingest.rows import Tally, header_of, read_batches
-from replay.ingest.times import instant, text_of
+from replay.ingest.times import instant, new_york_day, text_of
 from replay.ragged import Ints
-from replay.sessions import MINUTE, Session
+from replay.sessions import MINUTE, NEW_YORK, Session
 
 AGE_US: Final = 5 * MINUTE
 """How old a price of the underlying may be, unless said otherwise."""
@@ -59,13 +60,15 @@ class Prices:
             at[early] -= 1
 
 
-def read_prices(files: Sequence[str | os.PathLike[str]], zone: str, bar_us: int = 0, age_us: int = AGE_US) -> Prices:
+def read_prices(
+    files: Sequence[str | os.PathLike[str]], zone: str | None = None, bar_us: int = 0, age_us: int = AGE_US
+) -> Prices:
     """Prices from CSV, CSV.gz or Parquet with the columns ``ts`` and ``price``, and maybe ``recorded_at``.
 
     Parameters
     ----------
     zone
-        Of times without an offset.
+        Of times without an offset; ``None``: New York, unless they look like UTC.
     bar_us
         The length of the bars whose starts ``ts`` are, microseconds: a bar's price is known at its end.
     age_us
@@ -74,17 +77,19 @@ def read_prices(files: Sequence[str | os.PathLike[str]], zone: str, bar_us: int 
     Raises
     ------
     InputError
-        If a file cannot be read, or holds a time or price that cannot be.
+        If a file cannot be read, holds a time or price that cannot be, or its times look like UTC.
     """
     parts = []
     for file in files:
-        path, tally = pathlib.Path(file), Tally()
+        path, tally, clock = pathlib.Path(file), Tally(), WallClock()
         names = [name for name in _NAMES if name != "recorded_at" or name in header_of(path)]
-        mapping = Mapping("underlying", {name: name for name in names}, zone)
+        mapping = Mapping("underlying", {name: name for name in names}, zone or str(NEW_YORK))
         for batch in read_batches(path, mapping, tally, strict=True):
+            own = instant(batch.rows, "ts", mapping)
             part = batch.rows.with_columns(
                 line=pl.Series(batch.lines),
-                known=instant(batch.rows, "ts", mapping)["ts_us"] + bar_us,
+                known=own["ts_us"] + bar_us,
+                assumed=own["ts_assumed"],
                 number=text_of("price").cast(pl.Float64, strict=False),
             )
             recorded = pl.col("known")
@@ -101,7 +106,10 @@ def read_prices(files: Sequence[str | os.PathLike[str]], zone: str, bar_us: int 
                     path=str(path),
                     line=int(wrong["line"][0]),
                 )
+            clock.add(part.filter("assumed").select(date=new_york_day("known"), ts="known"))
             parts.append(part.select("known", pl.col("number").alias("price"), "recorded"))
+        if zone is None:
+            clock.check(SECOND_ADVICE, str(path))
     if not parts:
         raise InputError(f"{', '.join(str(file) for file in files)}: no price of the underlying")
     frame = pl.concat(parts).unique(["known", "recorded"], keep="last", maintain_order=True).sort("known", "recorded")

@@ -34,11 +34,6 @@ class Source:
         """Whether several files tell of the same contracts, so that their rows are to be joined."""
         return self.name == THETADATA
 
-    @property
-    def zoned(self) -> bool:
-        """Whether the zone of its times is beyond doubt: they carry it, or it was asked for."""
-        return self.zone is not None or self.name in (QUOTEDATA, JSON)
-
     def read(self, path: pathlib.Path, tally: Tally, *, strict: bool) -> Iterator[tuple[Batch, Mapping]]:
         """A file's rows batch by batch, each with the map of its columns."""
         if self.name == QUOTEDATA:
