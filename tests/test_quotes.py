@@ -444,7 +444,7 @@ def test_many_ticks_are_thinned_without_a_difference_and_all_counted(
     frames = []
     for rows in (1_000_000, 100):
         monkeypatch.setattr("replay.ingest.quotes._HELD_ROWS", rows)
-        monkeypatch.setattr("replay.ingest.rows.BLOCK_BYTES", 4096)
+        monkeypatch.setattr("replay.ingest.files.BLOCK_BYTES", 4096)
         done = ingest(tmp_path / str(rows), [path], "--preset", "polygon", "--cadence", "5m")
         assert f"{late:,} rows known after the close, left out" in done.stdout
         assert "quotes: 1,200 two-sided" in done.stdout

@@ -15,8 +15,8 @@ import orjson
 import polars as pl
 
 from replay.errors import InputError
+from replay.ingest.files import CUT_SHORT, GZIP, Batch, magic_of
 from replay.ingest.mapping import SIDES, Mapping
-from replay.ingest.rows import CUT_SHORT, GZIP, Batch, magic_of
 from replay.sessions import NEW_YORK
 
 QUOTEDATA: Final = "cboe-quotedata"

@@ -20,7 +20,7 @@ from typing import Final
 import polars as pl
 
 from replay.errors import InputError
-from replay.ingest.rows import Tally
+from replay.ingest.files import Tally
 from replay.ingest.sampling import EVENT_TYPES, EVENTS, INTEREST, QUOTE, SPOT, TRADED
 from replay.ingest.times import divided
 from replay.sessions import MINUTE, NEW_YORK, find_session, to_us

@@ -23,10 +23,11 @@ from replay.ingest import lean, opra
 from replay.ingest.buckets import SessionBuckets
 from replay.ingest.chain import ChainCount, snapshots_of
 from replay.ingest.clock import ADVICE, SECOND_ADVICE, WallClock
+from replay.ingest.files import Batch, Tally, header_of, read_batches
 from replay.ingest.flow import keep_flow
 from replay.ingest.mapping import Mapping
 from replay.ingest.roots import roots_of
-from replay.ingest.rows import Batch, Tally, check, header_of, read_batches
+from replay.ingest.rows import check
 from replay.ingest.sampling import EVENTS, INTEREST, QUOTE, SPOT, QuoteCount, counted, sample, thinned
 from replay.ingest.times import new_york_day
 from replay.ingest.underlying import Prices, with_parity

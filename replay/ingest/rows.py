@@ -1,229 +1,26 @@
-"""Reading option rows from CSV, CSV.gz or Parquet in batches, and checking each; a row that cannot be used says why."""
+"""Checking each of the option rows that a file holds; a row that cannot be used says why."""
 
 from __future__ import annotations
 
-import csv
-import pathlib
 import re
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
-import numpy as np
 import polars as pl
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet as pq
 
 from replay.errors import InputError
 from replay.ingest.clock import WallClock
+from replay.ingest.files import Batch, Tally
 from replay.ingest.mapping import SIDES, Mapping
 from replay.ingest.roots import AM_SETTLED
 from replay.ingest.times import date_of, divided, instant, new_york_day, text_of
 from replay.sessions import find_session
 
-BLOCK_BYTES: Final = 4 * 2**20
-PARQUET_ROWS: Final = 100_000
 NOT_0DTE: Final = "expires on another date than its session's"
-MALFORMED: Final = "has another number of fields than the header"
-CUT_SHORT: Final = "is a gzip that is cut short or damaged; fetch it again"
-GZIP: Final = b"\x1f\x8b"
-
-_OTHERS: Final = {
-    b"%PDF": "a PDF",
-    b"PK": "a zip or Excel file",
-    b"\xff\xfe": "text in UTF-16, not UTF-8",
-    b"<": "a page of HTML or XML",
-    b"{": "JSON",
-    b"[{": "JSON",
-}
 _OCC = r"^(?:O:)?([A-Z]{1,6}[0-9]?) *(\d{6})([CP])(\d{8})$"
 _THOUSANDS: Final = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?")
 _NOTHING: Final = ("", "null", "none", "na", "n/a", "nan", "-", "--")
 """What files write for a number that there is not, in lower case."""
-
-
-@dataclass(slots=True)
-class Count:
-    """How many rows, and where the first of them stands."""
-
-    rows: int = 0
-    path: str = ""
-    line: int = 0
-    example: str = ""
-
-    def add(self, rows: int, path: str, line: int, example: str = "") -> None:
-        """Count further rows, the first of which stands there; ``example`` is what it holds, with a hint."""
-        if self.rows == 0:
-            self.path, self.line, self.example = path, line, example
-        self.rows += rows
-
-
-@dataclass(slots=True)
-class Tally:
-    """What became of the rows read: how many, and those rejected or left out by reason. A row of both rights is two."""
-
-    read: int = 0
-    rejected: dict[str, Count] = field(default_factory=dict)
-    other_expirations: Count = field(default_factory=Count)
-
-    def reject(self, reason: str, rows: int, path: str, line: int, example: str = "") -> None:
-        """Count rejected rows."""
-        self.rejected.setdefault(reason, Count()).add(rows, path, line, example)
-
-
-@dataclass(slots=True)
-class Batch:
-    """Rows as the file has them, with the line (CSV, from 1) or row (Parquet, from 0) of each."""
-
-    rows: pl.DataFrame
-    lines: np.ndarray[Any, np.dtype[np.int64]]
-    bytes_read: int
-
-
-def read_batches(path: pathlib.Path, mapping: Mapping, tally: Tally, *, strict: bool = False) -> Iterator[Batch]:
-    """The mapped columns of a file, batch by batch, named as ours.
-
-    Raises :class:`~replay.errors.InputError` naming the file where it cannot be read or lacks a mapped column.
-    """
-    magic = magic_of(path)
-    try:
-        yield from _parquet(path, mapping) if magic == b"PAR1" else _csv(path, mapping, tally, magic, strict=strict)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise _unread(path, magic, error) from error
-
-
-def _unread(path: pathlib.Path, magic: bytes, error: Exception) -> InputError:
-    """That a file could not be read."""
-    zipped = magic[:2] == GZIP and isinstance(error, OSError)
-    return InputError(CUT_SHORT if zipped else f"cannot be read: {str(error).splitlines()[0]}", path=str(path))
-
-
-def _csv(path: pathlib.Path, mapping: Mapping, tally: Tally, magic: bytes, *, strict: bool) -> Iterator[Batch]:
-    malformed: list[int] = []
-
-    def skip(row: pyarrow.csv.InvalidRow) -> str:
-        malformed.append(row.number)
-        tally.read += 1
-        tally.reject(MALFORMED, 1, str(path), row.number)
-        return "skip"
-
-    compression = "gzip" if magic[:2] == GZIP else None
-    with path.open("rb") as raw, pa.input_stream(raw, compression=compression) as source:
-        header = _header(path, compression)
-        wanted = _wanted(path, header, mapping)
-        table = pyarrow.csv.open_csv(
-            source,
-            read_options=pyarrow.csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
-            parse_options=pyarrow.csv.ParseOptions(invalid_row_handler=skip, ignore_empty_lines=False),
-            convert_options=pyarrow.csv.ConvertOptions(
-                column_types={name: pa.string() for name in wanted},
-                include_columns=wanted,
-                strings_can_be_null=True,
-                null_values=[""],
-            ),
-        )
-        before = 0
-        for batch in table:
-            ordinal = np.arange(before, before + batch.num_rows)
-            if strict and malformed:
-                raise InputError(f"the row {MALFORMED}", path=str(path), line=malformed[0])
-            lines = _physical(ordinal + 2, malformed)
-            before += batch.num_rows
-            rows = _frame(pa.table(batch))
-            written = rows.select(pl.any_horizontal(pl.all().is_not_null())).to_series()  # a blank line is no row
-            yield Batch(rows.filter(written), lines[written.to_numpy()], raw.tell())
-
-
-def _physical(lines: np.ndarray[Any, np.dtype[np.int64]], skipped: list[int]) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """The lines that rows stand on, counted without the skipped ones before them."""
-    for number in skipped:  # ascending, and few
-        lines = lines + (lines >= number)
-    return lines
-
-
-def header_of(path: pathlib.Path) -> list[str]:
-    """The names of a CSV, CSV.gz or Parquet file's columns; raises as :func:`read_batches` does."""
-    magic = magic_of(path)
-    try:
-        if magic == b"PAR1":
-            return list(pq.read_schema(path).names)
-        return [name.strip() for name in _header(path, "gzip" if magic[:2] == GZIP else None)]
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise _unread(path, magic, error) from error
-
-
-def magic_of(path: pathlib.Path, read: str = "CSV, CSV.gz and Parquet are read") -> bytes:
-    """A file's first four bytes.
-
-    Raises :class:`~replay.errors.InputError` if there are none, or they are of what is not among that ``read``.
-    """
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise InputError("is a pipe, which cannot be read twice; give a file", path=str(path))
-    try:
-        with path.open("rb") as file:
-            magic = file.read(4)
-    except OSError as error:
-        raise InputError(f"cannot be opened: {error.strerror}", path=str(path)) from error
-    if not magic:
-        raise InputError("is empty", path=str(path))
-    for start, what in _OTHERS.items():
-        if magic.startswith(start) and what not in read:
-            raise InputError(f"is {what}; {read}", path=str(path))
-    return magic
-
-
-def _header(path: pathlib.Path, compression: str | None) -> list[str]:
-    with pa.input_stream(str(path), compression=compression) as source:
-        head = bytes(source.read(65536)).removeprefix(b"\xef\xbb\xbf")
-    first = head.split(b"\n", 1)[0].decode("utf-8").rstrip("\r")
-    if "\0" in first:
-        raise InputError("is no text: neither CSV nor Parquet", path=str(path))
-    if ";" in first and "," not in first:
-        raise InputError("is separated by semicolons; commas are read", path=str(path))
-    return next(csv.reader([first]), [""])
-
-
-def _parquet(path: pathlib.Path, mapping: Mapping) -> Iterator[Batch]:
-    with pq.ParquetFile(path) as file:
-        wanted = _wanted(path, file.schema_arrow.names, mapping)
-        before = 0
-        total = max(file.metadata.num_rows, 1)
-        size = path.stat().st_size
-        for batch in file.iter_batches(PARQUET_ROWS, columns=wanted):
-            lines = np.arange(before, before + batch.num_rows)
-            before += batch.num_rows
-            frame = _frame(pa.table(batch))
-            for name, kind in frame.schema.items():
-                if kind.is_nested() or kind == pl.Boolean:
-                    raise InputError(f"column {name} holds {kind}, not text, numbers or times", path=str(path))
-            yield Batch(frame, lines, size * before // total)
-
-
-def _wanted(path: pathlib.Path, there: list[str], mapping: Mapping) -> list[str]:
-    """The file's own names of the mapped columns, which blanks may surround there."""
-    own: dict[str, str] = {}
-    repeated = set()
-    for name in there:
-        repeated |= {name.strip()} & set(own)
-        own.setdefault(name.strip(), name)
-    missing = [name for name in mapping.theirs if name not in own and name not in mapping.absent]
-    if missing:
-        raise InputError(
-            f"lacks column {', '.join(missing)} of the map {mapping.name}; it has {', '.join(there)[:500]}",
-            path=str(path),
-        )
-    if repeated & set(mapping.theirs):
-        raise InputError(
-            f"has column {', '.join(sorted(repeated & set(mapping.theirs)))} more than once", path=str(path)
-        )
-    return [own[name] for name in mapping.theirs if name in own]
-
-
-def _frame(table: pa.Table) -> pl.DataFrame:
-    frame = pl.from_arrow(table)
-    assert isinstance(frame, pl.DataFrame)
-    return frame.with_columns(pl.col(pl.Categorical).cast(pl.String)).rename(str.strip)
 
 
 def ours(rows: pl.DataFrame, mapping: Mapping) -> pl.DataFrame:

@@ -20,10 +20,11 @@ from replay.exposure.conventions import REPLAY_1, Conventions
 from replay.ingest.buckets import SessionBuckets
 from replay.ingest.chain import ChainCount, snapshots_of
 from replay.ingest.clock import WallClock
+from replay.ingest.files import Tally
 from replay.ingest.flow import keep_flow
 from replay.ingest.mapping import Mapping
 from replay.ingest.roots import roots_of
-from replay.ingest.rows import NOT_0DTE, Tally, check
+from replay.ingest.rows import NOT_0DTE, check
 from replay.ingest.underlying import Prices, with_parity
 from replay.ingest.vendors import Source, joined
 from replay.sessions import Session, find_session

@@ -19,7 +19,7 @@ from replay.contract import TIERS, is_symbol, normalise_symbol
 from replay.errors import AgedOut, ConflictingRow, InputError
 from replay.exposure.conventions import LIVE, Conventions
 from replay.ingest.buckets import SessionBuckets
-from replay.ingest.rows import Tally
+from replay.ingest.files import Tally
 from replay.ingest.times import new_york_day
 from replay.sessions import find_session, iso_utc
 from replay.storage.files import Partition

@@ -20,10 +20,10 @@ from replay.errors import ConflictingRow, InputError, NoLake
 from replay.exposure.conventions import REPLAY_1, known_conventions
 from replay.ingest.buckets import SessionBuckets
 from replay.ingest.clock import WallClock
+from replay.ingest.files import Count, Tally, read_batches
 from replay.ingest.flow import flow_of
 from replay.ingest.mapping import Mapping
 from replay.ingest.prints import PRESETS, PrintCount, as_asked, mapping_of, prints
-from replay.ingest.rows import Count, Tally, read_batches
 from replay.ingest.signing import RULES, aggressors, in_order, places, tick_signs
 from replay.sessions import find_session
 from replay.storage.files import Partition, open_files

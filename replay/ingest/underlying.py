@@ -14,8 +14,8 @@ import polars as pl
 from replay.errors import InputError
 from replay.exposure.conventions import Conventions
 from replay.ingest.clock import SECOND_ADVICE, WallClock
+from replay.ingest.files import Tally, header_of, read_batches
 from replay.ingest.mapping import Mapping
-from replay.ingest.rows import Tally, header_of, read_batches
 from replay.ingest.times import instant, new_york_day, text_of
 from replay.ragged import Ints
 from replay.sessions import MINUTE, NEW_YORK, Session

@@ -13,8 +13,8 @@ import polars as pl
 from replay.errors import InputError
 from replay.ingest.cboe import DELAY_US, JSON, QUOTEDATA, cboe_mapping, delayed_json, quotedata
 from replay.ingest.chain import ChainCount
+from replay.ingest.files import Batch, Tally, header_of, read_batches
 from replay.ingest.mapping import OPTIONAL, REQUIRED, SIDES, Mapping, preset, presets
-from replay.ingest.rows import Batch, Tally, header_of, read_batches
 
 THETADATA: Final = "thetadata"
 GENERIC: Final = "generic"
