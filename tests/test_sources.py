@@ -7,7 +7,7 @@ import os
 import pathlib
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import polars as pl
@@ -539,3 +539,88 @@ def test_an_index_has_a_root_for_options_that_settle_at_the_close(
     )  # fmt: skip
     command = ["ingest", "chain", str(path), "--symbol", symbol, "--lake", str(tmp_path / "l"), "--preset", "generic"]
     assert CliRunner().invoke(main, command).exit_code == 0
+
+
+# --- marks that hide lines
+
+
+def seconds(count: int) -> list[str]:
+    return [f"{DAY}T10:{i // 60:02}:{i % 60:02},{DAY},C,740,1.0,1.1,0.2,100,740" for i in range(count)]
+
+
+def opened(lines: list[str], at: int) -> None:
+    lines[at] = '"' + lines[at]
+
+
+def in_the_last_field(lines: list[str], at: int) -> None:
+    lines[at] = lines[at].removesuffix("740") + '"740'
+
+
+@pytest.mark.parametrize("mark", [opened, in_the_last_field])
+@pytest.mark.parametrize(("places", "kept"), [((10,), 599), ((10, 20), 598), ((0,), 599), ((599,), 599)])
+@pytest.mark.parametrize("kind", ["chain", "quotes"])
+def test_a_stray_quotation_mark_takes_its_own_line_alone(
+    tmp_path: pathlib.Path, kind: str, mark: Callable[[list[str], int], None], places: tuple[int, ...], kept: int
+) -> None:
+    lines = seconds(600)
+    for place in places:
+        mark(lines, place)
+    path = write(tmp_path / "rows.csv", CHAIN + ",spot", *lines)
+    done = ingest(kind, tmp_path / "lake", path)
+    assert done.exit_code == 0, done.output
+    assert "SPY: 600 rows of 1 file" in done.stdout
+    said = " ".join(done.stdout.split())
+    assert f"{600 - kept} row" in said or f"{600 - kept} rejected" in said
+    assert f"each has a quotation mark that is not closed on its line (first: {path}, line {places[0] + 2})" in said
+    if kind == "chain":
+        assert len(stored(tmp_path / "lake")) == kept
+    refused = ingest(kind, tmp_path / "strict", path, "--strict")
+    assert refused.exit_code == 2
+    assert f"{path}, line {places[0] + 2}: the row has a quotation mark" in refused.stderr
+
+
+def test_a_mark_inside_of_a_value_that_hides_lines_is_refused(tmp_path: pathlib.Path) -> None:
+    """Two on one line: the first is a letter of its value, and the second opens one that ends lines later."""
+    lines = seconds(600)
+    lines[10] = lines[10].replace(",C,740,", ',C"x,"740,')
+    done = ingest("chain", tmp_path / "lake", write(tmp_path / "rows.csv", CHAIN + ",spot", *lines))
+    assert done.exit_code == 2
+    assert "has a quotation mark inside of a value, behind which line ends are lost" in done.stderr
+    assert not (tmp_path / "lake").exists()
+
+
+def test_quoted_values_are_read(tmp_path: pathlib.Path) -> None:
+    lines = [",".join(f'"{field}"' for field in line.split(",")) for line in seconds(5)]
+    done = ingest("chain", tmp_path / "lake", write(tmp_path / "rows.csv", CHAIN + ",spot", *lines))
+    assert done.exit_code == 0, done.output
+    assert len(stored(tmp_path / "lake")) == 5
+
+
+@pytest.mark.parametrize("kind", ["chain", "quotes"])
+def test_carriage_returns_alone_are_refused(tmp_path: pathlib.Path, kind: str) -> None:
+    path = tmp_path / "mac.csv"
+    path.write_bytes("\r".join([CHAIN + ",spot", *seconds(5)]).encode())
+    done = ingest(kind, tmp_path / "lake", path)
+    assert done.exit_code == 2
+    assert f"{path}: has lines that end in a carriage return alone" in done.stderr
+
+
+def test_an_open_mark_in_the_header_is_refused(tmp_path: pathlib.Path) -> None:
+    path = write(tmp_path / "rows.csv", '"' + CHAIN + ",spot", *seconds(5))
+    done = ingest("chain", tmp_path / "lake", path)
+    assert done.exit_code == 2
+    assert f"{path}, line 1: the header has a quotation mark that is not closed on its line" in done.stderr
+
+
+def test_a_malformed_line_that_is_not_utf8_is_one_row(
+    tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "rows.csv"
+    text = "\n".join([CHAIN + ",spot", *seconds(5)]).encode()
+    path.write_bytes(text + b"\n\xff\xfe,1\n" + seconds(6)[5].replace(",C,", ",\u00e9,").encode("latin-1") + b"\n")
+    done = ingest("chain", tmp_path / "lake", path)
+    assert done.exit_code == 0, done.output
+    assert "7 rows of 1 file" in done.stdout
+    assert "has another number of fields" in done.stdout
+    assert "has a right that is neither call nor put" in done.stdout
+    assert "Traceback" not in capfd.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import pathlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from replay.ingest.mapping import Mapping
 BLOCK_BYTES: Final = 4 * 2**20
 PARQUET_ROWS: Final = 100_000
 MALFORMED: Final = "has another number of fields than the header"
+UNCLOSED: Final = "has a quotation mark that is not closed on its line"
 CUT_SHORT: Final = "is a gzip that is cut short or damaged; fetch it again"
 GZIP: Final = b"\x1f\x8b"
 
@@ -71,6 +73,58 @@ class Batch:
     bytes_read: int
 
 
+class _Lines(io.RawIOBase):
+    """A CSV's bytes, on their way to a parser for which a quotation mark reaches over line ends: a line on which one is
+    not closed is given another number of fields than the header, which the parser tells of.
+
+    ``lines`` have been given, and ``unclosed`` are the numbers, from 1, of those with such a mark.
+    """
+
+    def __init__(self, source: pa.NativeFile, columns: int, path: pathlib.Path) -> None:
+        self._source, self._path = source, str(path)
+        self._instead = b"," * columns
+        self._rest = self._ready = b""
+        self._ended = False
+        self.lines = 0
+        self.unclosed: set[int] = set()
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        while not self._ended and (size < 0 or len(self._ready) < size):
+            self._ready += self._whole_lines()
+        size = len(self._ready) if size < 0 else size
+        given, self._ready = self._ready[:size], self._ready[size:]
+        return given
+
+    def _whole_lines(self) -> bytes:
+        data = bytes(self._source.read(BLOCK_BYTES))
+        self._ended = not data
+        data = self._rest + data
+        end = len(data) if self._ended else data.rfind(b"\n") + 1
+        data, self._rest = data[:end], data[end:]
+        if len(self._rest) > BLOCK_BYTES:
+            raise InputError(f"has a line longer than {BLOCK_BYTES:,} bytes", path=self._path, line=self.lines + 1)
+        return self._mended(data)
+
+    def _mended(self, data: bytes) -> bytes:
+        if not data.isascii():
+            data = data.decode("utf-8", "replace").encode()
+        if b'"' in data:
+            codes = np.frombuffer(data, np.uint8)
+            line_of_mark = np.searchsorted(np.flatnonzero(codes == ord("\n")), np.flatnonzero(codes == ord('"')))
+            odd = np.flatnonzero(np.bincount(line_of_mark) % 2).tolist()
+            if odd:
+                lines = data.split(b"\n")
+                for at in odd:
+                    lines[at] = self._instead
+                data = b"\n".join(lines)
+                self.unclosed |= {self.lines + at + 1 for at in odd}
+        self.lines += data.count(b"\n") + (len(data) > 0 and not data.endswith(b"\n"))
+        return data
+
+
 def read_batches(path: pathlib.Path, mapping: Mapping, tally: Tally, *, strict: bool = False) -> Iterator[Batch]:
     """The mapped columns of a file, batch by batch, named as ours.
 
@@ -92,18 +146,22 @@ def _unread(path: pathlib.Path, magic: bytes, error: Exception) -> InputError:
 def _csv(path: pathlib.Path, mapping: Mapping, tally: Tally, magic: bytes, *, strict: bool) -> Iterator[Batch]:
     malformed: list[int] = []
 
+    def fault(line: int) -> str:
+        return UNCLOSED if line in text.unclosed else MALFORMED
+
     def skip(row: pyarrow.csv.InvalidRow) -> str:
         malformed.append(row.number)
         tally.read += 1
-        tally.reject(MALFORMED, 1, str(path), row.number)
+        tally.reject(fault(row.number), 1, str(path), row.number)
         return "skip"
 
     compression = "gzip" if magic[:2] == GZIP else None
     with path.open("rb") as raw, pa.input_stream(raw, compression=compression) as source:
         header = _header(path, compression)
         wanted = _wanted(path, header, mapping)
+        text = _Lines(source, len(header), path)
         table = pyarrow.csv.open_csv(
-            source,
+            text,
             read_options=pyarrow.csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
             parse_options=pyarrow.csv.ParseOptions(invalid_row_handler=skip, ignore_empty_lines=False),
             convert_options=pyarrow.csv.ConvertOptions(
@@ -117,12 +175,14 @@ def _csv(path: pathlib.Path, mapping: Mapping, tally: Tally, magic: bytes, *, st
         for batch in table:
             ordinal = np.arange(before, before + batch.num_rows)
             if strict and malformed:
-                raise InputError(f"the row {MALFORMED}", path=str(path), line=malformed[0])
+                raise InputError(f"the row {fault(malformed[0])}", path=str(path), line=malformed[0])
             lines = _physical(ordinal + 2, malformed)
             before += batch.num_rows
             rows = _frame(pa.table(batch))
             written = rows.select(pl.any_horizontal(pl.all().is_not_null())).to_series()  # a blank line is no row
             yield Batch(rows.filter(written), lines[written.to_numpy()], raw.tell())
+        if 1 + before + len(malformed) < text.lines:
+            raise InputError("has a quotation mark inside of a value, behind which line ends are lost", path=str(path))
 
 
 def _physical(lines: np.ndarray[Any, np.dtype[np.int64]], skipped: list[int]) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -169,6 +229,10 @@ def _header(path: pathlib.Path, compression: str | None) -> list[str]:
     first = head.split(b"\n", 1)[0].decode("utf-8").rstrip("\r")
     if "\0" in first:
         raise InputError("is no text: neither CSV nor Parquet", path=str(path))
+    if "\r" in first:
+        raise InputError("has lines that end in a carriage return alone; end them in a line feed", path=str(path))
+    if first.count('"') % 2:
+        raise InputError(f"the header {UNCLOSED}", path=str(path), line=1)
     if ";" in first and "," not in first:
         raise InputError("is separated by semicolons; commas are read", path=str(path))
     return next(csv.reader([first]), [""])
