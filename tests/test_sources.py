@@ -346,6 +346,82 @@ def test_contradicting_rows_of_thetadata_are_counted(tmp_path: pathlib.Path) -> 
     assert stored(tmp_path / "lake")[0]["call_bid"] == [1.1]
 
 
+SPOTTED = "ts,expiration,right,strike,spot,bid,ask,iv,open_interest"
+
+
+@pytest.mark.parametrize("nothing", ["", "NaN", "N/A"])
+def test_a_blank_spot_is_filled(tmp_path: pathlib.Path, nothing: str) -> None:
+    """By the other rows of its instant, else by the underlying's file, and without one by parity: 740 + 1.5 - 1.1."""
+    rows = [
+        f"{DAY}T10:00:00,{DAY},C,740,{nothing},1.4,1.6,0.2,10", f"{DAY}T10:00:00,{DAY},P,740,740,1.0,1.2,0.2,10",
+        f"{DAY}T10:01:00,{DAY},C,740,{nothing},1.4,1.6,0.2,10", f"{DAY}T10:01:00,{DAY},P,740,{nothing},1.0,1.2,0.2,10",
+    ]  # fmt: skip
+    path = write(tmp_path / "rows.csv", SPOTTED, *rows)
+    prices = write(tmp_path / "u.csv", "ts,price", f"{DAY}T09:59:00,741")
+    done = ingest("chain", tmp_path / "filed", path, "--underlying", prices)
+    assert done.exit_code == 0, done.output
+    assert "spot of 1 row as other rows of their instant have it" in done.stdout
+    assert "spot of 2 rows from the underlying's file" in done.stdout
+    assert [(each["spot"], each["call_oi"], each["put_oi"]) for each in stored(tmp_path / "filed")] == [
+        (740.0, [10.0], [10.0]), (741.0, [10.0], [10.0]),
+    ]  # fmt: skip
+    assert ingest("chain", tmp_path / "implied", path).exit_code == 0
+    assert [each["spot"] for each in stored(tmp_path / "implied")] == [740.0, 740.4]
+    done = ingest("quotes", tmp_path / "sampled", path)
+    assert done.exit_code == 0, done.output
+    assert "rejected" not in done.stdout
+    assert [each["spot"] for each in stored(tmp_path / "sampled")][:2] == [740.0, 740.0]
+
+
+@pytest.mark.parametrize("wrong", ["0", "-1", "1,000", "abc", "inf"])
+def test_a_wrong_spot_is_rejected(tmp_path: pathlib.Path, wrong: str) -> None:
+    rows = [f'{DAY}T10:00:00,{DAY},{right},740,"{spot}",1.4,1.6,0.2,10' for right, spot in (("C", wrong), ("P", "740"))]
+    done = ingest("chain", tmp_path / "lake", write(tmp_path / "rows.csv", SPOTTED, *rows))
+    assert "1 row rejected: each has a spot that is no number above 0" in done.stdout
+
+
+def test_parity_takes_the_rows_that_are_kept(tmp_path: pathlib.Path) -> None:
+    """The call's first quote would imply 744; the one that is kept is crossed, and implies nothing."""
+    rows = [
+        f"{DAY}T10:00:00,{DAY},C,740,5.0,5.2", f"{DAY}T10:00:00,{DAY},P,740,1.0,1.2",
+        f"{DAY}T10:00:00,{DAY},C,740,3.2,1.0",
+    ]  # fmt: skip
+    done = ingest("chain", tmp_path / "lake", write(tmp_path / "rows.csv", "ts,expiration,right,strike,bid,ask", *rows))
+    assert done.exit_code == 2
+    assert "3: neither they nor anything else gives a spot" in done.stderr
+
+
+def theta(path: pathlib.Path, header: str, *lines: str) -> pathlib.Path:
+    return write(path, f"timestamp,symbol,expiration,strike,right,{header}", *lines)
+
+
+def test_greeks_give_the_price_of_their_instant(tmp_path: pathlib.Path) -> None:
+    """They list 740 alone; the wide quotes of 760 would imply 743.455, and the put has a quote and no greeks."""
+    start = f"{DAY}T10:00:00,SPY,{DAY}"
+    files = [
+        theta(
+            tmp_path / "q.csv", "bid,ask", f"{start},740,CALL,1,1.2", f"{start},740,PUT,1,1.2",
+            f"{start},760,CALL,0.01,0.9", f"{start},760,PUT,15,19",
+        ),
+        theta(tmp_path / "g.csv", "implied_vol,underlying_price", f"{start},740,CALL,0.2,740"),
+        theta(tmp_path / "o.csv", "open_interest", *(f"{DAY}T06:30:00,SPY,{DAY},{k},PUT,7" for k in (740, 760))),
+    ]  # fmt: skip
+    command = ["ingest", "chain", *map(str, files), "--symbol", "SPY", "--lake", str(tmp_path / "l")]
+    done = CliRunner().invoke(main, [*command, "--preset", "thetadata"])
+    assert done.exit_code == 0, done.output
+    (found,) = stored(tmp_path / "l")
+    assert (found["spot"], found["strike"], found["put_oi"]) == (740.0, [740.0, 760.0], [7.0, 7.0])
+    assert "spot of 3 rows as other rows of their instant have it" in done.stdout
+
+
+def test_open_interest_alone_is_no_chain(tmp_path: pathlib.Path) -> None:
+    path = theta(tmp_path / "o.csv", "open_interest", f"{DAY}T06:30:00,SPY,{DAY},740,PUT,7")
+    command = ["ingest", "chain", str(path), "--symbol", "SPY", "--lake", str(tmp_path / "l"), "--preset", "thetadata"]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 2
+    assert "none of 1 rows can be used; 1: each tells open interest alone; give quotes or greeks too" in done.stderr
+
+
 def test_cancels_alone_are_said(tmp_path: pathlib.Path) -> None:
     chain = [f"{DAY}T10:00:00,{DAY},{right},740,1.0,1.1,0.2,100" for right in "CP"]
     ingest("chain", tmp_path / "lake", write(tmp_path / "c.csv", CHAIN, *chain))

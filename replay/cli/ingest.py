@@ -152,6 +152,7 @@ def summary(report: IngestReport) -> str:
     }
     lines += [f"  vol of {count.vols[key]:,} {text}" for key, text in vols.items() if count.vols[key]]
     spots = {
+        "instant": "as other rows of their instant have it",
         "file": "from the underlying's file",
         "parity": "implied by put-call parity",
         "none": "not known: left out",

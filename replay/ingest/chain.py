@@ -30,6 +30,7 @@ class ChainCount:
     repeated: int = 0  # the same in every field as another row
     contradicting: int = 0  # another row of the same instant, strike and right, of which the last is kept
     shrunk: int = 0  # revisions with fewer strikes than the one of the same instant before them
+    interest_alone: int = 0  # rows of open interest and nothing else: no snapshot
     crossed: int = 0  # options with a bid above the ask, and no vol but one that would be solved from them
     spot_differs: int = 0  # snapshots whose rows do not agree on spot; the last row's is kept
     vols: Counter[str] = field(default_factory=Counter)

@@ -43,7 +43,7 @@ def check(
 ) -> pl.DataFrame:  # fmt: skip
     """The usable rows: ``ts``, ``recorded_at`` (microseconds), ``date``, ``spot``, ``strike``, ``call`` and numbers.
 
-    ``spot`` is null where the map has none. Of contracts whose root the file tells, those of ``roots`` are usable.
+    ``spot`` is null where the file tells none. Of contracts whose root the file tells, those of ``roots`` are usable.
     The others are counted by their first fault, or with ``strict`` raise :class:`~replay.errors.InputError`. ``clock``
     counts those that are taken for New York's time where they do not say so.
     """
@@ -154,6 +154,12 @@ def _reason(rows: pl.DataFrame, mapping: Mapping, roots: Collection[str]) -> pl.
         number = pl.col(f"{name}_number")
         return (number.is_finite() & (number > 0)).fill_null(False)
 
+    def unread(name: str) -> pl.Expr:
+        if rows[f"{name}_number"].null_count() == rows[name].null_count():
+            return pl.lit(False)
+        nothing = text_of(name).str.to_lowercase().is_in(_NOTHING)
+        return pl.col(name).is_not_null() & pl.col(f"{name}_number").is_null() & ~nothing
+
     faults = []
     if rows.schema["ts"] == pl.String:
         faults.append((text_of("ts") == mapping.columns["ts"], "repeats the header"))
@@ -183,14 +189,12 @@ def _reason(rows: pl.DataFrame, mapping: Mapping, roots: Collection[str]) -> pl.
         (~above_zero("strike"), "has a strike that is no number above 0"),
     ]
     if "spot" in mapping.columns:
-        faults.append((~above_zero("spot"), "has a spot that is no number above 0"))
+        below = ~above_zero("spot") & pl.col("spot_number").is_not_null()
+        faults.append((unread("spot") | below, "has a spot that is no number above 0"))
     for name in SIDES:
         if name in there:
             number, named = pl.col(f"{name}_number"), f"{'an' if name[0] in 'aio' else 'a'} {name}"
-            if rows[f"{name}_number"].null_count() > rows[name].null_count():
-                unread = pl.col(name).is_not_null() & number.is_null()
-                nothing = text_of(name).str.to_lowercase().is_in(_NOTHING)
-                faults.append((unread & ~nothing, f"has {named} that is no number"))
+            faults.append((unread(name), f"has {named} that is no number"))
             faults.append(((number < 0) | number.is_infinite(), f"has {named} below 0 or infinite"))
     chain: Any = pl
     for condition, reason in faults:

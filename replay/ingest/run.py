@@ -128,10 +128,7 @@ def ingest_chain(
         with LakeWriter(lake, filesystem, allow_mixed=allow_mixed) as writer:
             _write(report, buckets, writer, _Making(origin, conventions, underlying, solve))
     if not report.sessions and not report.aged_out:
-        why = _why(report.tally)
-        if report.count.spots["none"]:
-            why += f"{'; ' if why else ''}{report.count.spots['none']}: neither they nor anything else gives a spot"
-        raise InputError(f"none of {report.tally.read} rows can be used; {why}")
+        raise InputError(f"none of {report.tally.read} rows can be used; {_why(report.tally, report.count)}")
     return report
 
 
@@ -151,13 +148,13 @@ class _Making:
         if self.solve:
             rows = rows.with_columns(iv=pl.lit(None, pl.Float64))
         said = [f"chain:{self.source.name}", *(["iv=solve"] if self.solve else [])]
-        for name, fill in (("file", self._from_file), ("parity", self._from_parity)):
+        for name, fill in (("instant", _of_instant), ("file", self._from_file), ("parity", self._from_parity)):
             lacking = rows["spot"].null_count()
             if lacking:
                 rows = fill(rows, session)
                 filled = lacking - rows["spot"].null_count()
                 count.spots[name] += filled
-                said += [f"spot={name}"] if filled else []
+                said += [f"spot={name}"] if filled and name != "instant" else []
         count.spots["none"] += rows["spot"].null_count()
         rows = rows.filter(pl.col("spot").is_not_null())
         if rows.is_empty():
@@ -169,6 +166,11 @@ class _Making:
 
     def _from_parity(self, rows: pl.DataFrame, session: Session) -> pl.DataFrame:
         return rows if self.underlying is not None else with_parity(rows, session, self.conventions)
+
+
+def _of_instant(rows: pl.DataFrame, _: Session) -> pl.DataFrame:
+    """The rows with ``spot`` where it was null, as the last of their ``ts`` and ``recorded_at`` has it."""
+    return rows.with_columns(spot=pl.coalesce("spot", pl.col("spot").drop_nulls().last().over("ts", "recorded_at")))
 
 
 def _write(report: IngestReport, buckets: SessionBuckets, writer: LakeWriter, making: _Making) -> None:
@@ -191,8 +193,12 @@ def _write(report: IngestReport, buckets: SessionBuckets, writer: LakeWriter, ma
         report.sessions[date] = (table.num_rows, new)
 
 
-def _why(tally: Tally) -> str:
-    reasons = [f"{count.rows}: each {reason}{count.example}" for reason, count in tally.rejected.items()]
+def _why(tally: Tally, count: ChainCount) -> str:
+    reasons = [f"{each.rows}: each {reason}{each.example}" for reason, each in tally.rejected.items()]
     if tally.other_expirations.rows:
         reasons.append(f"{tally.other_expirations.rows}: each {NOT_0DTE}")
+    if count.spots["none"]:
+        reasons.append(f"{count.spots['none']}: neither they nor anything else gives a spot")
+    if count.interest_alone:
+        reasons.append(f"{count.interest_alone}: each tells open interest alone; give quotes or greeks too")
     return "; ".join(reasons)

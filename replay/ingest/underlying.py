@@ -120,16 +120,15 @@ def with_parity(rows: pl.DataFrame, session: Session, conventions: Conventions) 
     """The rows with ``spot`` where it was null, as put-call parity implies it at each ``ts`` and ``recorded_at``.
 
     Of European options C - P = S exp(-qT) - K exp(-rT), so every strike at which both rights have an uncrossed quote of
-    two sides gives S; taken is the median over the :data:`NEAREST` strikes at which the two mids are closest. American
-    options near the money on the day they expire differ from that by less than their spread. Null where no strike
-    tells.
+    two sides, by the last row of each, gives S; taken is the median over the :data:`NEAREST` strikes at which the two
+    mids are closest. American options near the money on the day they expire differ from that by less than their spread.
+    Null where no strike tells.
     """
     two_sided = (pl.col("bid") > 0) & (pl.col("ask") >= pl.col("bid"))
-    mids = rows.filter(pl.col("spot").is_null() & two_sided).with_columns(mid=(pl.col("bid") + pl.col("ask")) / 2)
     keys = ["ts", "recorded_at", "strike"]
-    calls, puts = (
-        mids.filter(side).unique(keys, keep="last").select(*keys, "mid") for side in (pl.col("call"), ~pl.col("call"))
-    )
+    quotes = rows.filter(pl.col("spot").is_null()).unique([*keys, "call"], keep="last", maintain_order=True)
+    mids = quotes.filter(two_sided).with_columns(mid=(pl.col("bid") + pl.col("ask")) / 2)
+    calls, puts = (mids.filter(side).select(*keys, "mid") for side in (pl.col("call"), ~pl.col("call")))
     both = calls.join(puts, on=keys, suffix="_put").with_columns(apart=(pl.col("mid") - pl.col("mid_put")).abs())
     years = pl.Series(conventions.years(session, both["ts"].to_numpy()), dtype=pl.Float64)
     both = both.with_columns(years=years).with_columns(

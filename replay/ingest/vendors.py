@@ -139,5 +139,6 @@ def joined(rows: pl.DataFrame, count: ChainCount) -> pl.DataFrame:
     )
     told = pl.any_horizontal(pl.col("bid", "ask", "iv", "volume").is_not_null())
     kept = merged.filter(told).sort("ts", maintain_order=True)
+    count.interest_alone += len(merged) - len(kept)
     found = kept.drop("open_interest").join_asof(daily, on="ts", by=["strike", "call"], check_sortedness=False)
     return found.select(rows.columns)
