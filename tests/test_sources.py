@@ -422,6 +422,20 @@ def test_open_interest_alone_is_no_chain(tmp_path: pathlib.Path) -> None:
     assert "none of 1 rows can be used; 1: each tells open interest alone; give quotes or greeks too" in done.stderr
 
 
+def test_a_correction_with_fewer_strikes_is_counted_whenever_it_comes(tmp_path: pathlib.Path) -> None:
+    def given(name: str, known: str, *strikes: int) -> pathlib.Path:
+        lines = [f"{DAY}T10:00:00,{DAY}T{known},{DAY},C,{strike},740,1,1.2,0.2,10" for strike in strikes]
+        return write(tmp_path / name, "ts,recorded_at,expiration,right,strike,spot,bid,ask,iv,open_interest", *lines)
+
+    first, second, third = (
+        given("a.csv", "10:00:00", 740, 745), given("b.csv", "10:05:00", 740), given("c.csv", "10:06:00", 741, 742),
+    )  # fmt: skip
+    told = "1 revisions list fewer strikes than the one they replace"
+    assert told in ingest("chain", tmp_path / "together", first, second, third).stdout
+    outputs = [ingest("chain", tmp_path / "apart", each).stdout for each in (first, third, second, second)]
+    assert [told in each for each in outputs] == [False, False, True, True]
+
+
 def test_cancels_alone_are_said(tmp_path: pathlib.Path) -> None:
     chain = [f"{DAY}T10:00:00,{DAY},{right},740,1.0,1.1,0.2,100" for right in "CP"]
     ingest("chain", tmp_path / "lake", write(tmp_path / "c.csv", CHAIN, *chain))

@@ -59,7 +59,6 @@ def snapshots_of(
     )
     count.options += len(kept)
     count.crossed += int(((numbers["bid"] > numbers["ask"]) & (numbers["ask"] > 0) & ~(numbers["iv"] > 0)).sum())
-    count.shrunk += options.shrunk
     for origin in VolOrigin:
         count.vols[origin.name.lower()] += int((risk.origin == origin).sum())
     known = {name for name in _SIDES if rows[name].is_not_null().any()} | {"iv"}
@@ -85,12 +84,6 @@ class _Options:
     def offsets(self) -> NDArray[np.int32]:
         """(S + 1,) where the strikes of each snapshot begin among all."""
         return np.append(self.cell[self.starts], self.cell[-1] + 1).astype(np.int32)
-
-    @property
-    def shrunk(self) -> int:
-        """How many snapshots list fewer strikes than the earlier revision that they replace."""
-        strikes = np.diff(self.offsets)
-        return int(((np.diff(self.ts) == 0) & (np.diff(strikes) < 0)).sum())
 
 
 def _collapse(rows: pl.DataFrame, count: ChainCount) -> tuple[pl.DataFrame, _Options]:

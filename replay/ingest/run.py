@@ -182,9 +182,11 @@ def _write(report: IngestReport, buckets: SessionBuckets, writer: LakeWriter, ma
         if table is None:
             continue
         metadata = schema.metadata(source=origin, conventions=making.conventions.id)
+        partition = Partition("raw", report.symbol, date)
+        report.count.shrunk += writer.shrunk(partition, table)
         try:
             flow = functools.partial(keep_flow, session=session, conventions=making.conventions)
-            new = writer.add(Partition("raw", report.symbol, date), table, metadata, keep_flow=flow)
+            new = writer.add(partition, table, metadata, keep_flow=flow)
         except AgedOut as error:
             report.aged_out[date] = error.rows
             continue

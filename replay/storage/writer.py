@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from replay import schema
@@ -183,6 +184,22 @@ class LakeWriter:
         others[mine] = False
         made = as_table(keep_flow(rows.take(mine), before.take(theirs)), partition.date)
         return pa.concat_tables([table.filter(pa.array(others)), made]).sort_by(_BY_TIME)
+
+    def shrunk(self, partition: Partition, table: pa.Table) -> int:
+        """How many rows of a table list fewer strikes than the revision of their ts before them, there or stored."""
+        ts, recorded_at, _ = clocks_of(table)
+        strikes = pc.list_value_length(table["strike"]).fill_null(0).to_numpy()
+        timeline = self._reader.timeline(partition)
+        at = np.flatnonzero(np.isin(timeline.ts, ts))
+        stored = self._reader.snapshots(timeline, at, ("strike",))
+        clocks = [np.append(*pair) for pair in ((stored.ts, ts), (stored.recorded_at, recorded_at))]
+        listed = np.append(stored.lists["strike"].lengths, strikes).astype(np.int64)
+        own = np.arange(len(listed)) >= len(at)
+        order = np.lexsort((own, clocks[1], clocks[0]))
+        same_ts, same = (np.diff(clocks[i][order]) == 0 for i in (0, 1))
+        order = order[np.append(~(same_ts & same), True)]  # of a stored row and its copy in the table the copy
+        same_ts = np.diff(clocks[0][order]) == 0
+        return int((same_ts & own[order][1:] & (np.diff(listed[order]) < 0)).sum())
 
     def rows(self, partition: Partition) -> tuple[StoredTimeline, Snapshots]:
         """Every stored row of a partition with all columns, in the order of the timeline."""
