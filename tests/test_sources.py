@@ -714,3 +714,100 @@ def test_a_malformed_line_that_is_not_utf8_is_one_row(
     assert "has another number of fields" in done.stdout
     assert "has a right that is neither call nor put" in done.stdout
     assert "Traceback" not in capfd.readouterr().err
+
+
+# --- columns of another kind, and numbers that cannot be
+
+
+def two_rows(path: pathlib.Path, **columns: Any) -> pathlib.Path:
+    base = {
+        "ts": pl.Series([at("10:00")] * 2).cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
+        "expiration": [DAY] * 2, "right": ["C", "P"], "strike": [740.0] * 2, "spot": [740.0] * 2, "bid": [1.0] * 2,
+        "ask": [1.2] * 2, "open_interest": [10.0] * 2,
+    }  # fmt: skip
+    pl.DataFrame(base | columns).write_parquet(path)
+    return path
+
+
+MOMENT = dt.datetime(2026, 7, 24, 10)
+FAR = 2**62  # microseconds: in the year 148,108
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("ts", pl.Series([36_000_000_000] * 2).cast(pl.Duration("us")), "column ts holds Duration"),
+        ("strike", pl.Series([740] * 2).cast(pl.Duration("us")), "column strike holds Duration"),
+        ("strike", [MOMENT.date()] * 2, "column strike holds Date, not numbers"),
+        ("spot", [MOMENT] * 2, "column spot holds Datetime"),
+        ("bid", [MOMENT.time()] * 2, "column bid holds Time, not numbers"),
+        ("right", [b"\xff", b"P"], "column right holds bytes that are no text in UTF-8"),
+        ("ts", [b"\xff"] * 2, "column ts holds bytes that are no text in UTF-8"),
+        ("ts", pl.Series([FAR] * 2).cast(pl.Datetime("us")), "has a ts that cannot be read"),
+        (
+            "ts",
+            pl.Series([FAR] * 2).cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
+            "has a ts that cannot be read",
+        ),
+        ("ts", [FAR] * 2, "has a ts that cannot be read"),
+        ("ts", [-FAR] * 2, "has a ts that cannot be read"),
+        ("ts", [1e300, float("inf")], "has a ts that cannot be read"),
+        ("ts", ["9999-12-31 10:00:00"] * 2, "has a ts that cannot be read"),
+        ("ts", [f"{DAY} 10:00:60"] * 2, "has a ts that cannot be read"),
+        ("ts", [f"{DAY} 10:00:00+99:99"] * 2, "has a ts that cannot be read"),
+        ("recorded_at", pl.Series([FAR] * 2).cast(pl.Datetime("us")), "has a recorded_at that cannot be read"),
+        ("expiration", pl.Series([2**30] * 2).cast(pl.Date), "has an expiration that is no date"),
+        ("expiration", pl.Series([FAR] * 2).cast(pl.Datetime("us")), "has an expiration that is no date"),
+        ("spot", [1e308] * 2, "has a spot that nothing is traded at"),
+        ("strike", [5e-324, 1e308], "has a strike that nothing is traded at"),
+        ("open_interest", [1e308] * 2, "has an open_interest that is more than there is"),
+        ("ask", [1e308] * 2, "has an ask that is more than there is"),
+        ("iv", [1e200] * 2, "has an iv that is more than there is"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["chain", "quotes"])
+def test_columns_that_cannot_be_are_refused(
+    tmp_path: pathlib.Path, kind: str, name: str, values: Any, said: str
+) -> None:
+    done = ingest(kind, tmp_path / "lake", two_rows(tmp_path / "rows.parquet", **{name: values}))
+    assert done.exit_code == 2, done.output
+    assert said in done.stderr
+    assert not (tmp_path / "lake").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("right", [b"C", b"P"]),
+        ("strike", [b"740"] * 2),
+        ("ts", [f"{DAY} 10:00:00".encode()] * 2),
+        ("strike", pl.Series(["740.00"] * 2).cast(pl.Decimal(10, 2))),
+        ("expiration", [20260724] * 2),
+        ("ts", [at("10:00")] * 2),
+        ("ts", pl.Series([at("10:00") * 1000] * 2).cast(pl.Datetime("ns", "America/New_York"))),
+    ],
+)
+def test_columns_of_another_kind_say_the_same(tmp_path: pathlib.Path, name: str, values: Any) -> None:
+    done = ingest("chain", tmp_path / "lake", two_rows(tmp_path / "rows.parquet", **{name: values}))
+    assert done.exit_code == 0, done.output
+    (found,) = stored(tmp_path / "lake")
+    assert (found["ts"].hour, found["strike"], found["call_bid"], found["put_oi"]) == (14, [740.0], [1.0], [10.0])
+
+
+@pytest.mark.parametrize("length", ["9999999999999999999h", "3000000000h", "100000h"])
+@pytest.mark.parametrize("option", ["--bar", "--max-quote-age", "--underlying-age"])
+def test_lengths_of_time_are_bounded(tmp_path: pathlib.Path, option: str, length: str) -> None:
+    path = quotes(tmp_path / "q.csv", "10:00:00")
+    done = ingest("quotes", tmp_path / "lake", path, "--spot", "parity", option, length)
+    assert done.exit_code == 2
+    assert "is longer than ten years" in done.stderr
+    prices = write(tmp_path / "u.csv", "ts,price", f"{DAY}T10:00:00,740")
+    if option == "--underlying-age":
+        assert ingest("chain", tmp_path / "lake", path, "--underlying", prices, option, length).exit_code == 2
+
+
+def test_a_volume_among_quotes_is_said_to_be_left_out(tmp_path: pathlib.Path) -> None:
+    path = write(tmp_path / "q.csv", QUOTES + ",volume", f"{DAY}T10:00:00,SPY260724C00740000,1.0,1.1,7")
+    prices = write(tmp_path / "u.csv", "ts,price", f"{DAY}T10:00:00,740")
+    done = ingest("quotes", tmp_path / "lake", path, "--underlying", prices)
+    assert "  volume not read: vols are solved, and only a chain's volume is the day's" in done.stdout

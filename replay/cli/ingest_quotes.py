@@ -134,6 +134,8 @@ def _summary(report: QuotesReport) -> str:
         (tally.other_expirations.rows, "rows that expire on another date, left out"),
     ]
     lines += [f"  {number:,} {text}" for number, text in notes if number]
+    if report.ignored:
+        lines.append(f"  {', '.join(report.ignored)} not read: vols are solved, and only a chain's volume is the day's")
     for reason, rejected in tally.rejected.items():
         where = f"first: {rejected.path}, line {rejected.line}"
         lines.append(f"  {rejected.rows:,} rejected: each {reason}{rejected.example} ({where})")

@@ -16,7 +16,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from replay.errors import InputError
-from replay.ingest.mapping import Mapping
+from replay.ingest.mapping import NUMBERS, Mapping
 
 BLOCK_BYTES: Final = 4 * 2**20
 PARQUET_ROWS: Final = 100_000
@@ -241,17 +241,31 @@ def _header(path: pathlib.Path, compression: str | None) -> list[str]:
 def _parquet(path: pathlib.Path, mapping: Mapping) -> Iterator[Batch]:
     with pq.ParquetFile(path) as file:
         wanted = _wanted(path, file.schema_arrow.names, mapping)
+        numbers = {theirs for ours, theirs in mapping.columns.items() if ours in NUMBERS}
+        numbers |= {*mapping.call_columns.values(), *mapping.put_columns.values()}
         before = 0
         total = max(file.metadata.num_rows, 1)
         size = path.stat().st_size
         for batch in file.iter_batches(PARQUET_ROWS, columns=wanted):
             lines = np.arange(before, before + batch.num_rows)
             before += batch.num_rows
-            frame = _frame(pa.table(batch))
+            frame = _as_text(_frame(pa.table(batch)), path)
             for name, kind in frame.schema.items():
-                if kind.is_nested() or kind == pl.Boolean:
+                if kind.is_nested() or kind in (pl.Boolean, pl.Duration):
                     raise InputError(f"column {name} holds {kind}, not text, numbers or times", path=str(path))
+                if kind.is_temporal() and name in numbers:
+                    raise InputError(f"column {name} holds {kind}, not numbers", path=str(path))
             yield Batch(frame, lines, size * before // total)
+
+
+def _as_text(frame: pl.DataFrame, path: pathlib.Path) -> pl.DataFrame:
+    """The frame with bytes as the text they are."""
+    for name in frame.select(pl.col(pl.Binary)).columns:
+        try:
+            frame = frame.with_columns(pl.col(name).cast(pl.String))
+        except pl.exceptions.PolarsError:
+            raise InputError(f"column {name} holds bytes that are no text in UTF-8", path=str(path)) from None
+    return frame
 
 
 def _wanted(path: pathlib.Path, there: list[str], mapping: Mapping) -> list[str]:

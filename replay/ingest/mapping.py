@@ -45,6 +45,8 @@ PRINT: Final = ("price", "size", "quote_ts", "sequence", "condition")
 """What trades have beside quotes."""
 CONDITIONS: Final = ("cancelled", "late", "legs")
 """What the condition of a trade may say of it."""
+NUMBERS: Final = ("strike", "spot", "price", "size", "sequence", *SIDES)
+"""What are numbers, in text or not."""
 OPTIONAL: Final = ("recorded_at", "date", "spot", "contract", "root", "settlement", *SIDES, *PRINT)
 UNITS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 """Nanoseconds in a unit."""

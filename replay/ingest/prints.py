@@ -14,7 +14,7 @@ from replay.ingest.clock import WallClock
 from replay.ingest.files import Batch, Count, Tally, header_of
 from replay.ingest.mapping import CONDITIONS, REQUIRED, Mapping
 from replay.ingest.roots import AM_SETTLED, roots_of
-from replay.ingest.rows import number_of, ours, such_as, with_contracts
+from replay.ingest.rows import PRICED, TOO_MUCH, number_of, ours, such_as, with_contracts
 from replay.ingest.times import date_of, instant, new_york_day, text_of
 from replay.sessions import find_session
 
@@ -212,8 +212,11 @@ def _reason(rows: pl.DataFrame, mapping: Mapping, symbol: str) -> pl.Expr:
         (pl.col("expires") < pl.col("session_date"), "has an expiration that was before the trade"),
         (pl.col("call").is_null(), "has a right that is neither call nor put"),
         (~sound("strike", strike > 0), "has a strike that is no number above 0"),
+        (~strike.is_between(*PRICED), "has a strike that nothing is traded at"),
         (~sound("price", price >= 0), "has a price that is no number from 0"),
         (~sound("size", (size > 0) & (size == size.floor())), "has a size that is no whole number above 0"),
+        (price > TOO_MUCH, "has a price that is more than there is"),
+        (size > TOO_MUCH, "has a size that is more than there is"),
         (pl.col("told") & pl.col("sequence").is_null(), "has a sequence that is no whole number"),
     ]
     for name in ("bid", "ask"):

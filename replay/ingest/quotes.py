@@ -47,6 +47,7 @@ _POLYGON: Final = Mapping(
 _DATABENTO: Final = Mapping("databento", {name: name for name in opra.ROWS}, "UTC", "ns")
 _POLYGON_OTHERS: Final = {"window_start": "bars (minute_aggs or day_aggs)", "price": "trades"}
 """Columns that tell Polygon's other files, and what those hold."""
+_IGNORED: Final = ("iv", "volume")
 _LEAN_ADVICE: Final = "Lean's files count the milliseconds of New York's day"
 _HELD_ROWS: Final = 1_000_000
 """Of so many events at most what no sample can show is still there; then they are thinned."""
@@ -64,6 +65,7 @@ class QuotesReport:
     quotes: QuoteCount = field(default_factory=QuoteCount)
     count: ChainCount = field(default_factory=ChainCount)
     others: int = 0  # rows of other underlyings
+    ignored: dict[str, None] = field(default_factory=dict)  # columns of our names that say nothing in quotes
     contracts: dict[dt.date, tuple[int, int]] = field(default_factory=dict)
     sessions: dict[dt.date, tuple[int, int]] = field(default_factory=dict)
     aged_out: dict[dt.date, int] = field(default_factory=dict)
@@ -339,6 +341,7 @@ def _batches(path: pathlib.Path, reading: _Reading, report: QuotesReport) -> Ite
         yield from _flat_file(path, reading, report)
         return
     mapping = reading.generic(path)
+    report.ignored |= dict.fromkeys(name for name in _IGNORED if name in mapping.columns)
     for batch in read_batches(path, mapping, report.tally, strict=reading.strict):
         yield batch, mapping
 

@@ -13,9 +13,13 @@ from replay.ingest.clock import WallClock
 from replay.ingest.files import Batch, Tally
 from replay.ingest.mapping import SIDES, Mapping
 from replay.ingest.roots import AM_SETTLED
-from replay.ingest.times import date_of, divided, instant, new_york_day, text_of
+from replay.ingest.times import date_of, divided, instant, new_york_day, possible, text_of
 from replay.sessions import find_session
 
+TOO_MUCH: Final = 1e12
+"""Above every price and count, and small enough that no sum or square of them overflows."""
+PRICED: Final = (1e-6, TOO_MUCH)
+"""Between which prices of the underlying and strikes lie."""
 NOT_0DTE: Final = "expires on another date than its session's"
 _OCC = r"^(?:O:)?([A-Z]{1,6}[0-9]?) *(\d{6})([CP])(\d{8})$"
 _THOUSANDS: Final = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?")
@@ -128,7 +132,7 @@ def with_contracts(rows: pl.DataFrame) -> pl.DataFrame:
 def such_as(rows: pl.DataFrame, reason: str) -> str:
     """What the first of these rows holds in the column that the reason names, and how to mend it."""
     name = next((each for each in reason.split()[2:3] if each in rows.columns), None)
-    value = None if name is None else rows[name][0]
+    value = None if name is None else rows.head(1).select(possible(rows, name)).item()
     if value is None:
         return ""
     text = str(value)[:40]
@@ -187,15 +191,18 @@ def _reason(rows: pl.DataFrame, mapping: Mapping, roots: Collection[str]) -> pl.
     faults += [
         (pl.col("call").is_null(), "has a right that is neither call nor put"),
         (~above_zero("strike"), "has a strike that is no number above 0"),
+        (~pl.col("strike_number").is_between(*PRICED), "has a strike that nothing is traded at"),
     ]
     if "spot" in mapping.columns:
         below = ~above_zero("spot") & pl.col("spot_number").is_not_null()
         faults.append((unread("spot") | below, "has a spot that is no number above 0"))
+        faults.append((~pl.col("spot_number").is_between(*PRICED), "has a spot that nothing is traded at"))
     for name in SIDES:
         if name in there:
             number, named = pl.col(f"{name}_number"), f"{'an' if name[0] in 'aio' else 'a'} {name}"
             faults.append((unread(name), f"has {named} that is no number"))
             faults.append(((number < 0) | number.is_infinite(), f"has {named} below 0 or infinite"))
+            faults.append((number > TOO_MUCH, f"has {named} that is more than there is"))
     chain: Any = pl
     for condition, reason in faults:
         chain = chain.when(condition.fill_null(False)).then(pl.lit(reason))
