@@ -410,6 +410,7 @@ def bars_with(i: int, **changes: Any) -> Body:
         (GOOD | {"underlying_price": "600"}, "underlying_price is '600', not a price above 0"),
         (GOOD | {"strikes_grid": [601, 600]}, "strikes_grid does not ascend: 601 is before 600"),
         (GOOD | {"strikes_grid": [600, 600]}, "strikes_grid does not ascend"),
+        (GOOD | {"strikes_grid": [-600, 601]}, "strikes_grid[0] is -600, not a price above 0"),
         (GOOD | {"strikes_grid": ["600", 601]}, r"strikes_grid[0] is '600', not a number"),
         (GOOD | {"strikes_grid": {}}, "strikes_grid is an object, not a list"),
         (GOOD | {"bars": None}, "bars is null, not a list"),

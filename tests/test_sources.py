@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given, settings
@@ -505,6 +507,66 @@ def test_values_that_cannot_be_are_refused_and_found(
     parquet(folder / "w.parquet", [CLOCKS | {"strike": [740.0]} | values])
     found = CliRunner().invoke(main, ["verify", "--lake", str(tmp_path / "foreign")])
     assert (found.exit_code, f"row 0: {reason}" in found.stdout) == (1, True)
+
+
+@pytest.mark.parametrize("expires", [DAY, "20260724", 20260724, dt.date(2026, 7, 24), dt.datetime(2026, 7, 24)])
+def test_long_rows_may_write_their_expiration_in_any_way(tmp_path: pathlib.Path, expires: Any) -> None:
+    path = parquet(tmp_path / "a.parquet", [CLOCKS | {"strike": 740.0, "call_oi": 5.0, "expiration": expires}])
+    done = copied(tmp_path / "lake", path)
+    assert done.exit_code == 0, done.output
+    assert stored(tmp_path / "lake")[0]["call_oi"] == [5.0]
+
+
+def test_a_long_expiration_that_is_none_is_said(tmp_path: pathlib.Path) -> None:
+    done = copied(
+        tmp_path / "lake", parquet(tmp_path / "a.parquet", [CLOCKS | {"strike": 740.0, "expiration": "soon"}])
+    )
+    assert done.exit_code == 2
+    assert "1: each has an expiration that is no date (YYYY-MM-DD)" in done.stderr
+
+
+@pytest.mark.parametrize("kind", [pl.UInt16, pl.Int32, pl.Float32, pl.Decimal(10, 2)])
+def test_totals_are_checked_whatever_the_kind_of_number(tmp_path: pathlib.Path, kind: Any) -> None:
+    row = CLOCKS | {"strike": 740, "call_oi": 30_000, "put_oi": 30_000, "oi": 60_000}
+    frame = pl.read_parquet(parquet(tmp_path / "a.parquet", [row]))
+    frame.with_columns(pl.col("strike", "call_oi", "put_oi", "oi").cast(kind)).write_parquet(tmp_path / "b.parquet")
+    done = copied(tmp_path / "lake", tmp_path / "b.parquet")
+    assert done.exit_code == 0, done.output
+    assert "rejected" not in done.stdout
+    assert (stored(tmp_path / "lake")[0]["call_oi"], stored(tmp_path / "lake")[0]["strike"]) == ([30_000.0], [740.0])
+
+
+def test_long_columns_twice_and_zones_that_nobody_knows(tmp_path: pathlib.Path) -> None:
+    table = pl.read_parquet(parquet(tmp_path / "a.parquet", [CLOCKS | {"strike": 740.0}])).to_arrow()
+    pq.write_table(table.append_column("strike", table["strike"]), tmp_path / "twice.parquet")
+    done = copied(tmp_path / "lake", tmp_path / "twice.parquet")
+    assert done.exit_code == 2
+    assert "column strike is there 2 times" in done.stderr
+    foreign = table.set_column(0, "ts", table["ts"].cast(pa.timestamp("us", "Foo/Bar")))
+    pq.write_table(foreign, tmp_path / "zone.parquet")
+    assert copied(tmp_path / "lake", tmp_path / "zone.parquet").exit_code == 0
+    assert stored(tmp_path / "lake")[0]["ts"].hour == 14
+    far = table.set_column(0, "ts", pa.array([FAR]).cast(pa.timestamp("us", "UTC")))
+    pq.write_table(far, tmp_path / "far.parquet")
+    done = copied(tmp_path / "other", tmp_path / "far.parquet")
+    assert done.exit_code == 2
+    assert "has no ts or no recorded_at" in done.stderr
+
+
+def test_of_two_records_of_a_print_the_one_that_came_first_counts(tmp_path: pathlib.Path) -> None:
+    chain = [f"{DAY}T10:{m}:00,{DAY},{right},740,1.0,1.1,0.2,100" for m in range(30, 35) for right in "CP"]
+    given = write(tmp_path / "c.csv", CHAIN, *chain)
+    prices = write(tmp_path / "u.csv", "ts,price", *(f"{DAY}T10:{m}:00,740" for m in range(30, 35)))
+    records = [f"{DAY}T10:30:05,{DAY}T{known},SPY260724C00740000,1.1,5,1.0,1.1,7" for known in ("10:30:10", "10:32:30")]
+    flows = []
+    for name, lines in (("early", records), ("late", records[::-1])):
+        assert ingest("chain", tmp_path / name, given, "--underlying", prices).exit_code == 0
+        path = write(tmp_path / f"{name}.csv", "ts,recorded_at,contract,price,size,bid,ask,sequence", *lines)
+        done = ingest("trades", tmp_path / name, path)
+        assert done.exit_code == 0, done.output
+        flows.append([each["call_flow"] for each in stored(tmp_path / name)])
+    assert flows[0] == flows[1]
+    assert flows[0][1] == [5.0]
 
 
 def test_snapshots_given_twice_are_stored_once(tmp_path: pathlib.Path) -> None:

@@ -173,6 +173,9 @@ def _strikes(found: Any, origin: Origin) -> Floats:
         if type(value) not in _NUMBERS or not math.isfinite(value):
             origin.refuse(f"strikes_grid[{i}] is {value!r}, not a number")
     strikes = np.array(found, np.float64)
+    below = np.flatnonzero(strikes <= 0)
+    if len(below):
+        origin.refuse(f"strikes_grid[{below[0]}] is {found[int(below[0])]}, not a price above 0")
     wrong = np.flatnonzero(np.diff(strikes) <= 0)
     if len(wrong):
         i = int(wrong[0])

@@ -20,7 +20,7 @@ from replay.errors import AgedOut, ConflictingRow, InputError
 from replay.exposure.conventions import LIVE, Conventions
 from replay.ingest.buckets import SessionBuckets
 from replay.ingest.files import Tally
-from replay.ingest.times import new_york_day
+from replay.ingest.times import date_of, new_york_day, possible
 from replay.sessions import find_session, iso_utc
 from replay.storage.files import Partition
 from replay.storage.soundness import row_faults, value_faults
@@ -161,7 +161,8 @@ def _read(
     size = _BATCH_ROWS["wide" if _is_wide(found) else "long"]
     before = 0
     for batch in parquet.iter_batches(size, columns=known):
-        rows = pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch])))
+        rows = pl.DataFrame(pl.from_arrow(_in_utc(pa.Table.from_batches([batch]))))
+        rows = rows.with_columns(possible(rows, name) for name in _CLOCKS)
         rows = rows.with_columns(number=pl.int_range(before, before + len(rows), dtype=pl.Int64))
         before += len(rows)
         report.tally.read += len(rows)
@@ -173,10 +174,13 @@ def _read(
         rows = rows.with_columns(_us("ts", up=False), _us("recorded_at", up=True))
         rows = rows.with_columns(date=new_york_day("ts"))
         if "expiration" in rows.columns and size == _BATCH_ROWS["long"]:
-            other = rows.filter(pl.col("expiration").cast(pl.Date) != pl.col("date"))
+            unread = date_of(rows, "expiration").is_null() & pl.col("expiration").is_not_null()
+            faults = [(unread, "has an expiration that is no date (YYYY-MM-DD)")]
+            rows = _rejecting(rows, faults, str(path), report.tally, strict=strict)
+            other = rows.filter(date_of(rows, "expiration") != pl.col("date"))
             if len(other):
                 report.tally.other_expirations.add(len(other), str(path), int(other["number"][0]))
-            rows = rows.filter((pl.col("expiration").cast(pl.Date) == pl.col("date")).fill_null(True))
+            rows = rows.filter((date_of(rows, "expiration") == pl.col("date")).fill_null(True))
         closed = [day for day in rows["date"].drop_nulls().unique() if find_session(day) is None]
         rows = _rejecting(
             rows,
@@ -192,7 +196,8 @@ def _read(
 
 
 def _is_wide(found: pa.Schema) -> bool:
-    kind = found.field("strike").type if "strike" in found.names else pa.null()
+    places = found.get_all_field_indices("strike")
+    kind = found.field(places[0]).type if places else pa.null()
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
@@ -204,7 +209,11 @@ def _check_columns(path: pathlib.Path, found: pa.Schema) -> None:
         faults = schema.faults_of(found)
     else:
         faults = [f"column {name} is missing" for name in _LONG_NEEDED if name not in found.names]
-        for name in found.names:
+        for name in dict.fromkeys(found.names):
+            times = len(found.get_all_field_indices(name))
+            if times > 1:
+                faults.append(f"column {name} is there {times} times")
+                continue
             kind = found.field(name).type
             number = pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind)
             if name in ("spot", *schema.LISTS) and not (number or pa.types.is_null(kind)):
@@ -213,6 +222,15 @@ def _check_columns(path: pathlib.Path, found: pa.Schema) -> None:
                 faults.append(f"column {name} is {kind}, not {schema.TIMESTAMP}")
     if faults:
         raise InputError("; ".join(faults), path=str(path))
+
+
+def _in_utc(table: pa.Table) -> pa.Table:
+    """The table with clocks of whatever zone as the same instants in UTC."""
+    for name in _CLOCKS:
+        place = table.schema.get_field_index(name)
+        column = table.column(place)
+        table = table.set_column(place, name, column.cast(pa.timestamp(column.type.unit, "UTC")))
+    return table
 
 
 def _us(name: str, *, up: bool) -> pl.Expr:
@@ -282,6 +300,7 @@ def _widened(rows: pl.DataFrame, path: str, tally: Tally, *, strict: bool) -> pl
     """Long rows as one row a snapshot, lists beside ascending strikes; null strikes are a legacy snapshot's."""
     keys = [*_CLOCKS, "strike"]
     names = [name for name in schema.VALUES if name in rows.columns]
+    rows = rows.with_columns(pl.col("spot", "strike", *names).cast(pl.Float64))
     rows = rows.unique(subset=[*keys, "spot", *names], keep="first", maintain_order=True)
     twice = rows.filter(rows.select(pl.struct(keys).is_duplicated()).to_series())
     if len(twice):
@@ -296,7 +315,7 @@ def _widened(rows: pl.DataFrame, path: str, tally: Tally, *, strict: bool) -> pl
         other = pl.col("oi").is_not_nan() & (pl.col("oi") != sides)
         rows = _rejecting(rows, [(other, "has an oi that is not call_oi + put_oi")], path, tally, strict=strict)
         rows = rows.with_columns(oi=pl.when(sides.is_null()).then(pl.col("oi")))
-    known = [pl.col(name).cast(pl.Float64).fill_nan(None).is_not_null().any().alias(f"{name} known") for name in names]
+    known = [pl.col(name).fill_nan(None).is_not_null().any().alias(f"{name} known") for name in names]
     listed = pl.col("strike").is_not_null()
     wide = (
         rows.sort(keys, nulls_last=True, maintain_order=True)
@@ -305,8 +324,8 @@ def _widened(rows: pl.DataFrame, path: str, tally: Tally, *, strict: bool) -> pl
             pl.col("spot").first(),
             (pl.col("spot").n_unique() > 1).alias("spots"),
             pl.col("number").min(),
-            pl.col("strike").filter(listed).cast(pl.Float64),
-            *(pl.col(name).filter(listed).cast(pl.Float64).fill_null(float("nan")) for name in names),
+            pl.col("strike").filter(listed),
+            *(pl.col(name).filter(listed).fill_null(float("nan")) for name in names),
             *known,
         )
     )

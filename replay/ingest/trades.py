@@ -34,6 +34,8 @@ COVERAGES: Final = ("chain", "seen")
 
 _SAME: Final = ("expires", "strike", "call", "ts", "sequence", "price", "size")
 """What two records of one print have in common, where the file numbers them."""
+_FIRST: Final = ("bid", "ask", "late", "leg")
+"""What decides between records of one print that became known together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,10 @@ def _distinct(rows: pl.DataFrame, report: TradesReport, paths: Sequence[pathlib.
     """One session's prints without those that repeat another's number, contract, time, price and size; counted."""
     if rows["sequence"].null_count() == len(rows):
         return rows
-    again = rows["sequence"].is_not_null() & ~rows.select(pl.struct(_SAME).is_first_distinct()).to_series()
+    # of several records of a print the one that came first tells when it was known, in whatever order files have them
+    earliest = rows.with_row_index("place").sort("known", *_FIRST, "place")
+    first = earliest.filter(pl.struct(_SAME).is_first_distinct())["place"]
+    again = rows["sequence"].is_not_null() & ~pl.int_range(len(rows), eager=True).is_in(first.implode())
     if again.any():
         _count(report.count.repeated, rows.filter(again), paths)
     return rows.filter(~again)
