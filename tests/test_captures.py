@@ -101,8 +101,7 @@ def test_each_captured_request_is_answered_by_the_captured_body(
     nasty: lakes.Nasty, nasty_second: SecondLake, root: pathlib.Path, tmp_path: pathlib.Path, symbol: str
 ) -> None:
     rng = lakes.dice(f"captures {symbol}")
-    metrics, moments = (METRICS, 3) if symbol in WHOLE else (METRICS[:-1], 20 if symbol == "DRIFT" else 3)
-    bodies = captured(nasty_second, nasty.cases[symbol], rng, metrics, moments)
+    bodies = captured(nasty_second, nasty.cases[symbol], rng, METRICS, 20 if symbol == "DRIFT" else 3)
     files = put(tmp_path / "captures", bodies, rng)
     report = ingest_captures(files, root, symbol.lower())
     assert sum(written.rows for written in report.sessions.values()) > 0
@@ -527,3 +526,64 @@ def test_fresh_rows_are_of_the_minute(root: pathlib.Path) -> None:
     ingest(root, GOOD)
     rows = SecondLake(root).rows("raw", "SPY", DAY)
     assert [(row.ts % MINUTE, row.recorded_at, row.cadence) for row in rows] == [(0, at("10:01:30"), 60 * SECOND)] * 2
+
+
+# --- flows at strikes that levels are without
+
+LEVELS: Bars = {"10:00": {740.0: 3.0}}
+FLOWS: Bars = {"10:00": {740.0: 40.0, 741.0: 20.0}}
+"""Of a minute with two snapshots: 740 and 741, and then 740 alone. Levels are the last one's, flows those of both."""
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("as_of", ["10:03", "10:00:30"])
+def test_flows_may_be_at_strikes_that_levels_are_without(
+    root: pathlib.Path, order: tuple[int, int], together: bool, as_of: str
+) -> None:
+    bodies = [answer(as_of, LEVELS), answer(as_of, FLOWS, "signed_flow")]
+    given = [bodies[i] for i in order]
+    if together:
+        ingest(root, *given)
+    else:
+        for i, each in enumerate(given):
+            ingest(root, each, name=f"run-{i}")
+    assert_given_back(root, bodies)
+    with replay.open_lake(root) as lake:
+        rows = lake.snapshots("SPY", DAY).to_dicts()
+    assert [each["strike"] for each in rows][-1] == [740.0]
+    assert rows[0]["ts"] == moment(at("10:00"))
+    files = sorted(root.rglob("*.parquet"))
+    ingest(root, *bodies, name="again")
+    assert sorted(root.rglob("*.parquet")) == files
+
+
+def test_such_a_minute_goes_on(root: pathlib.Path) -> None:
+    """The flow grows and gets a strike more, the levels change, and then the levels alone are asked for."""
+    bodies = [
+        answer("10:00:30", LEVELS), answer("10:00:30", FLOWS, "signed_flow"),
+        answer("10:00:50", {"10:00": {740.0: 4.0}}),
+        answer("10:00:50", {"10:00": {740.0: 45.0, 741.0: 25.0, 742.0: 1.0}}, "signed_flow"),
+        answer("10:02", {"10:00": {740.0: 5.0}, "10:01": {740.0: 6.0, 743.0: 7.0}}),
+        answer("10:02", {"10:00": {740.0: 45.0, 741.0: 25.0, 742.0: 1.0}, "10:01": {740.0: 1.0, 743.0: 2.0}}, "signed_flow"),
+        answer("10:04", {"10:00": {740.0: 8.0}, "10:01": {740.0: 6.0, 743.0: 7.0}}, "dex"),
+    ]  # fmt: skip
+    ingest(root, *bodies)
+    assert_given_back(root, bodies)
+    for each in bodies:
+        ingest(root.parent / "one by one", each, name="single")
+    assert_given_back(root.parent / "one by one", bodies)
+
+
+def test_at_the_start_of_a_minute_there_is_no_room_for_two_rows(root: pathlib.Path) -> None:
+    with pytest.raises(InputError, match="takes a second row"):
+        ingest(root, answer("10:00", LEVELS), answer("10:00", FLOWS, "signed_flow"))
+    assert not list(root.rglob("*.parquet"))
+
+
+def test_a_row_that_is_corrected_later_is_not_split_by_a_later_command(root: pathlib.Path) -> None:
+    ingest(root, answer("10:03", LEVELS), answer("10:05", {"10:00": {740.0: 4.0}}))
+    files = sorted(root.rglob("*.parquet"))
+    with pytest.raises(InputError, match="give all captures of a session in one command"):
+        ingest(root, answer("10:03", FLOWS, "signed_flow"), name="late")
+    assert sorted(root.rglob("*.parquet")) == files

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 def heatmap(files: tuple[pathlib.Path, ...], lake_path: str, symbol: str, allow_mixed: bool, leave_out: bool) -> None:
     """Ingest FILES of captured answers of the live heatmap endpoint: JSON, one body a file or one a line, or gzip.
 
-    They may be of any metric, mode, window and session, in any order. The lake answers each captured request with
-    the captured body: a row is known from its body's as_of, and what other metrics were known to be is carried
-    forward into it. What could not be given back is refused, and nothing of its session is written.
+    They may be of any metric, mode, window and session, in any order within one command. The lake answers each captured
+    request with the captured body: a row is known from its body's as_of, and what other metrics were known to be is
+    carried forward into it. What could not be given back is refused, and nothing of its session is written.
 
     \b
     Example:

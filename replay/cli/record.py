@@ -171,6 +171,6 @@ def _summary(report: RecordReport) -> str:
         bodies = ", ".join(f"{metric} {count:,}" for metric, count in sorted(report.bodies.items()))
         lines.append(f"  bodies: {bodies}")
     if report.failed:
-        lines.append(f"  {report.failed.total():,} requests without a body; the last: {report.last_failure}")
+        lines.append(f"  {report.failed.total():,} requests gave nothing to keep; the last: {report.last_failure}")
     lines.append(f"rows: {written_text(report.written)}")
     return "\n".join(lines) + "\n"

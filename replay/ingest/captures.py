@@ -18,7 +18,7 @@ from replay.errors import InputError
 from replay.exposure.conventions import LIVE
 from replay.heatmap import Heatmap
 from replay.ingest.bodies import Body, SessionBodies, parse, read_body, read_file
-from replay.ingest.moment import rows_of
+from replay.ingest.moment import TOGETHER, rows_of
 from replay.ingest.revisions import Revisions, Row, snapshots
 from replay.sessions import MINUTE, floor_minute, iso_utc
 from replay.storage.files import Partition
@@ -159,6 +159,7 @@ class CapturedSession:
         self._writer, self._symbol, self._date = writer, symbol, date
         self._tiers = {tier: Revisions(writer, Partition(tier, symbol, date)) for tier in TIERS}
         self._columns: set[str] = set()
+        self._hint = f"; {TOGETHER}" if any(each.has_captures for each in self._tiers.values()) else ""
         self._counts = Written()
 
     def take(self, group: Sequence[Body]) -> int:
@@ -245,7 +246,7 @@ class CapturedSession:
         )  # fmt: skip
         difference = _difference(body, found)
         if difference:
-            body.origin.refuse(f"cannot be given back: {difference}")
+            body.origin.refuse(f"cannot be given back: {difference}{self._hint}")
 
 
 def _difference(body: Body, found: Heatmap) -> str:

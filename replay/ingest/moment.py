@@ -12,10 +12,12 @@ from replay.contract import FLOW_METRICS
 from replay.heatmap import columns_of, combine
 from replay.ingest.bodies import Body
 from replay.ingest.differences import undone
-from replay.ingest.revisions import Revisions, Row
+from replay.ingest.revisions import Revisions, Row, laid
 from replay.ragged import Bools, Floats, Ints
 from replay.sessions import iso_utc
+from replay.storage.rows import FLOWS
 
+TOGETHER: Final = "give all captures of a session in one command"
 _ULPS: Final = 8
 """How many floats to either side of a sum or difference the one is looked for that gives it exactly."""
 
@@ -62,18 +64,47 @@ class _Moment:
         ]
         self._spot = self._spots()
         self._said = {metric: self._say(metric) for metric in dict.fromkeys(body.metric for body in bodies)}
-        self._listed = self._list()
-        changes = [said.told & ~_same(said.values, said.shown) for said in self._said.values()]
-        self._changed = np.logical_or.reduce(changes).any(axis=1)
+        self._changes = {metric: said.told & ~_same(said.values, said.shown) for metric, said in self._said.items()}
+        self._changed = np.logical_or.reduce([*self._changes.values()]).any(axis=1)
+        self._sealed = np.array([self._is_sealed(rows[-1]) if rows else False for rows in self._stored], np.bool_)
+        self._listed, early = self._list()
+        flows = [change for metric, change in self._changes.items() if metric in FLOW_METRICS]
+        self._early = early & np.logical_or.reduce([~self._staying(), *flows])
 
     def rows(self) -> dict[int, Row]:
         """Those that are new or change."""
         found = {}
         for i in range(len(self._bars)):
-            row = self._row(i)
-            if row is not None:
+            for row in self._split(i) if self._early[i].any() or self._is_outdone(i) else self._row(i):
                 found[row.ts] = row
         return found
+
+    def _is_sealed(self, row: Row) -> bool:
+        """Whether a row is known as of this very moment, so that what it says cannot be taken back."""
+        return self._revisions.stored(row.ts, self._as_of) is not None
+
+    def _staying(self) -> Bools:
+        """Which strikes (B, K) rows that stay list before the last of their minute, or as sealed."""
+        return np.array(
+            [
+                np.isin(self._strikes, _strikes_of(rows if sealed else rows[:-1]))
+                for rows, sealed in zip(self._stored, self._sealed, strict=True)
+            ]
+        ).reshape(len(self._bars), len(self._strikes))
+
+    def _is_outdone(self, i: int) -> bool:
+        """Whether the last row of a bar is sealed and says what its bodies do not, such as what it carried forward."""
+        rows = self._stored[i]
+        held = self._revisions.stored(rows[-1].ts, self._as_of) if rows else None
+        if held is None:
+            return False
+        if held.spot != self._spot[i] or not np.isin(_strikes_of([held]), self._strikes[self._listed[i]]).all():
+            return True
+        return any(
+            (self._changes[metric][i] & ~np.isnan(held.on(name, self._strikes))).any()
+            for metric in self._said
+            for name in columns_of(metric)
+        )
 
     def _of(self, metric: str) -> Iterator[tuple[Body, Ints, Ints]]:
         """The bodies of a metric with the places of their bars and strikes: raw ones first, then the shorter ones."""
@@ -122,36 +153,56 @@ class _Moment:
             done.append(body)
         return said
 
-    def _list(self) -> Bools:
-        """Which strikes (B, K) the row of each bar lists, so that the bodies' grids come back."""
+    def _allowed(self, *, flow: bool) -> Bools:
+        """Which strikes (B, K) all bodies of levels, or of flows, that show a bar have."""
         allowed = np.ones((len(self._bars), len(self._strikes)), np.bool_)
-        for bars, strikes in self._places:
-            inside = np.zeros(len(self._strikes), np.bool_)
-            inside[strikes] = True
-            allowed[bars] &= inside
-        listed = np.zeros_like(allowed)
-        for said in self._said.values():
-            listed |= said.told & ~np.isnan(said.values)
-        wrong = np.argwhere(listed & ~allowed)
-        if len(wrong):
-            self._refuse(int(wrong[0][0]), int(wrong[0][1]))
-        summed = np.zeros_like(allowed)
+        for body, (bars, strikes) in zip(self._bodies, self._places, strict=True):
+            if (body.metric in FLOW_METRICS) == flow:
+                allowed[bars] &= np.isin(np.arange(len(self._strikes)), strikes)
+        return allowed
+
+    def _list(self) -> tuple[Bools, Bools]:
+        """Which strikes (B, K) the last row of each bar lists, and which an earlier one, so that the grids come back.
+
+        Levels are shown of a minute's last row, and flows are summed over all of them: a strike that flows show and
+        levels do not is listed by an earlier one.
+        """
+        levels, flows = (self._allowed(flow=flow) for flow in (False, True))
+        allowed = levels & flows
+        listed, traded = np.zeros_like(allowed), np.zeros_like(allowed)
+        for metric, said in self._said.items():
+            known = said.told & ~np.isnan(said.values)
+            if metric in FLOW_METRICS:
+                traded |= known
+            else:
+                listed |= known
+        for wrong in (np.argwhere(listed & ~allowed), np.argwhere(traded & ~flows)):
+            if len(wrong):
+                self._refuse(int(wrong[0][0]), int(wrong[0][1]))
+        last, staying = np.zeros_like(allowed), self._staying()
         for i, rows in enumerate(self._stored):
-            for row in rows:
-                on = np.isin(self._strikes, [] if row.strike is None else row.strike)
-                summed[i] |= on
-                if row is rows[-1]:
-                    listed[i] |= on & allowed[i]
+            last[i] = np.isin(self._strikes, _strikes_of(rows[-1:]))
+        listed |= last & allowed
+        # beside levels of this moment that came before, a strike is listed where none of their windows is without it
+        later = np.logical_or.accumulate(listed[::-1], axis=0)[::-1]
+        sealed = np.array([bool(rows) and _knows_levels(rows[-1]) for rows in self._stored], np.bool_) & self._sealed
+        room = levels & (later | ~sealed[:, None]) & (last | ~staying)
+        listed |= traded & room
+        early = traded & ~room
         for body, (bars, strikes) in sorted(
             zip(self._bodies, self._places, strict=True), key=lambda each: -int(each[0].minutes[0])
         ):  # the shortest window first: what it lists is in the longer ones too
-            seen = listed | summed if body.metric in FLOW_METRICS else listed
+            flow = body.metric in FLOW_METRICS
+            seen = listed | early | staying if flow else listed
             for k in strikes[~seen[np.ix_(bars, strikes)].any(axis=0)].tolist():
-                can = bars[allowed[bars, k]]
-                if not len(can):
+                can, before = bars[allowed[bars, k]], bars[flows[bars, k]]
+                if len(can):
+                    listed[can[0], k] = True  # which no shorter window shows, also of bodies that came before
+                elif flow and len(before):
+                    early[before[0], k] = True
+                else:
                     self._refuse(int(bars[-1]), k)
-                listed[can[0], k] = True  # which no shorter window shows, also of bodies that came before
-        return listed
+        return listed, early
 
     def _refuse(self, i: int, k: int) -> None:
         """Refuse two bodies of which one has a strike and the other, which shows the bar as well, has it not."""
@@ -164,26 +215,90 @@ class _Moment:
             "that bar without the strike: one row cannot give back both"
         )
 
-    def _row(self, i: int) -> Row | None:
-        """The row of a bar; ``None`` where the lake shows it as it is to be."""
+    def _row(self, i: int) -> Iterator[Row]:
+        """The row of a bar; none where the lake shows it as it is to be."""
         rows = self._stored[i]
         old = rows[-1] if rows else None
         on = self._listed[i]
         grid = self._strikes[on]
         same = old is not None and old.strike is not None and np.array_equal(old.strike, grid)
         if old is not None and same and old.spot == self._spot[i] and not self._changed[i]:
-            return None
+            return
         lists = {} if old is None else {name: old.on(name, grid) for name in old.lists}
         for metric, said in self._said.items():
             if said.told[i].any() or not len(grid):
-                change = (said.told[i] & ~_same(said.values[i], said.shown[i]))[on]
+                change = self._changes[metric][i][on]
                 self._set(lists, metric, said.values[i][on], change, rows[:-1], grid)
         ts = int(self._bars[i]) if old is None else old.ts
         row = Row(ts, self._as_of, float(self._spot[i]), grid, lists)
         stored = self._revisions.stored(ts, self._as_of)
         if stored is not None:  # what a lake holds of these clocks stays; if that cannot be, the check says so
             row = row.merged(stored)
-        return None if old is not None and row.same(old) else row
+        if old is None or not row.same(old):
+            yield row
+
+    def _split(self, i: int) -> Iterator[Row]:
+        """Two rows of a bar: of the flow at strikes that its levels are without, and its last."""
+        rows = self._stored[i]
+        old = rows[-1] if rows else None
+        on = self._listed[i]
+        grid = self._strikes[on]
+        earlier = rows[:-1]
+        stays = bool(self._sealed[i]) and self._is_outdone(i)
+        if self._early[i].any():
+            first = self._first(i)
+            yield first
+            stays |= old is not None and bool(self._sealed[i]) and first.ts == old.ts
+            earlier = [first, *(row for row in earlier if row.ts != first.ts)]
+        if stays and old is not None and all(row.ts != old.ts for row in earlier):
+            earlier = [*earlier, old]
+        ts = int(self._bars[i]) if old is None else old.ts
+        if earlier and ts <= earlier[-1].ts:
+            ts = earlier[-1].ts + 1
+        if ts > self._as_of or self._revisions.is_revised(int(self._bars[i])):
+            self._refuse_split(i)
+        gone = FLOWS if stays else ()
+        lists = {} if old is None else {name: old.on(name, grid) for name in old.lists if name not in gone}
+        for metric, said in self._said.items():
+            if metric not in FLOW_METRICS:
+                change = self._changes[metric][i][on]
+                self._set(lists, metric, said.values[i][on], change, [], grid)
+        for metric in FLOW_METRICS:
+            total = _shown(rows, metric, grid)
+            if metric in self._said:
+                flow = self._said[metric]
+                total = np.where(flow.told[i][on], flow.values[i][on], total)
+            partial = _shown(earlier, metric, grid)
+            lists[metric] = np.where(_same(partial, total), np.nan, _summand(partial, total))
+        row = Row(ts, self._as_of, float(self._spot[i]), grid, lists)
+        held = self._revisions.stored(ts, self._as_of)
+        yield row if held is None else row.merged(held)
+
+    def _first(self, i: int) -> Row:
+        """The first row of a minute, with the flow at strikes that its last one is not to list."""
+        rows, early = self._stored[i], self._early[i]
+        base = rows[0] if len(rows) > 1 else None
+        ts = int(self._bars[i]) if base is None else base.ts
+        grid = np.union1d(self._strikes[early], _strikes_of([] if base is None else [base]))
+        lists = {} if base is None else {name: base.on(name, grid) for name in base.lists}
+        for metric, said in self._said.items():
+            if metric in FLOW_METRICS:
+                told = np.isin(grid, self._strikes[early & said.told[i]])
+                total = laid(self._strikes, said.values[i], grid)
+                flow = _summand(_shown(rows[1:-1], metric, grid), total)
+                lists[metric] = np.where(told, flow, lists.get(metric, np.full(len(grid), np.nan)))
+        row = Row(ts, self._as_of, float(self._spot[i]) if base is None else base.spot, grid, lists)
+        held = self._revisions.stored(ts, self._as_of)
+        return row if held is None else row.merged(held)
+
+    def _refuse_split(self, i: int) -> None:
+        """Refuse bodies for which a second row of a minute would have to come, and cannot."""
+        t = int(self._bars[i])
+        body = next(each for each in self._bodies if t in each.minutes)
+        body.origin.refuse(
+            f"bar {iso_utc(t)} takes a second row, as its flows are at strikes that its levels are without, or a row "
+            f"of the same as_of says otherwise; that goes neither at as_of itself nor before later captures; {TOGETHER}"
+        )
 
     @staticmethod
     def _set(
@@ -200,6 +315,16 @@ class _Moment:
                 both = change & ~np.isnan(lists[sides[0]] + lists[sides[1]])  # a total is shown where not both are
                 for name in sides:
                     lists[name] = np.where(both, np.nan, lists[name])
+
+
+def _strikes_of(rows: Sequence[Row]) -> Floats:
+    """The strikes that any of these rows lists."""
+    own = [row.strike for row in rows if row.strike is not None]
+    return np.unique(np.concatenate(own)) if own else np.empty(0)
+
+
+def _knows_levels(row: Row) -> bool:
+    return any(name not in FLOWS for name in row.lists)
 
 
 def _is_delta(body: Body) -> bool:

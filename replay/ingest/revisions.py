@@ -81,6 +81,7 @@ class Revisions:
         self._partition = partition
         self._rows = sorted(_stored(writer, partition), key=lambda row: row.recorded_at)
         self._stored = {(row.ts, row.recorded_at): row for row in self._rows}
+        self.has_captures = any(row.live for row in self._rows)
         self._next = 0
         self._now = -1
         self._visible: dict[int, Row] = {}
@@ -129,6 +130,10 @@ class Revisions:
     def stored(self, ts: int, recorded_at: int) -> Row | None:
         """The row of these clocks as the lake holds it, or will: what it knows cannot change."""
         return self._stored.get((ts, recorded_at))
+
+    def is_revised(self, start: int) -> bool:
+        """Whether rows of a minute become known later than now."""
+        return any(start <= row.ts < start + MINUTE for row in self._rows[self._next :])
 
     def put(self, rows: Iterable[Row]) -> None:
         """Take rows that became known at the moment that :meth:`advance` went to."""
