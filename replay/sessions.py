@@ -29,7 +29,6 @@ LATEST: Final = 2**62
 """A known_at later than any recorded_at can be."""
 
 _DURATION: Final = re.compile(r"([0-9]{1,19}(?:\.[0-9]{1,6})?)(us|ms|s|m|h)", re.ASCII)
-_LONGEST: Final = 3_653 * 24 * 60 * MINUTE
 _UNITS: Final = {"us": 1, "ms": 1_000, "s": SECOND, "m": MINUTE, "h": 60 * MINUTE}
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=UTC)
 _OPEN: Final = dt.time(9, 30)
@@ -187,16 +186,16 @@ def parse_date(value: str | dt.date, name: str = "date") -> dt.date:
     return value
 
 
-def parse_duration(value: str | dt.timedelta, name: str = "duration") -> int:
+def parse_duration(value: str | dt.timedelta, name: str = "duration", *, longest: int | None = None) -> int:
     """A length of time in microseconds, from text such as ``30s``, ``1m``, ``1.5s``, ``250ms``, ``1h`` or a timedelta.
 
     Raises :class:`~replay.errors.InvalidDuration` if it cannot be read, is negative, no whole microsecond, or longer
-    than ten years.
+    than ``longest`` microseconds.
     """
     if isinstance(value, dt.timedelta):
         if value < dt.timedelta(0):
             raise InvalidDuration(f"{name} {value} is negative")
-        return _bounded(value // _US, f"{name} {value}")
+        return _bounded(value // _US, f"{name} {value}", longest)
     found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
     if found is None:
         raise InvalidDuration(f"{name} {value!r} cannot be read; write it like 30s, 1m, 250ms or 1h")
@@ -204,12 +203,12 @@ def parse_duration(value: str | dt.timedelta, name: str = "duration") -> int:
     length, rest = divmod(int(whole + fraction) * _UNITS[found[2]], int("1" + "0" * len(fraction)))
     if rest:
         raise InvalidDuration(f"{name} {value!r} is no whole number of microseconds")
-    return _bounded(length, f"{name} {value!r}")
+    return _bounded(length, f"{name} {value!r}", longest)
 
 
-def _bounded(length: int, what: str) -> int:
-    if length > _LONGEST:
-        raise InvalidDuration(f"{what} is longer than ten years")
+def _bounded(length: int, what: str, longest: int | None) -> int:
+    if longest is not None and length > longest:
+        raise InvalidDuration(f"{what} is longer than {longest // (24 * 60 * MINUTE):,} days")
     return length
 
 

@@ -332,7 +332,7 @@ def test_microseconds_by_hand() -> None:
         ("6.5h", dt.timedelta(hours=6.5), "390m"),
         ("24h", dt.timedelta(days=1), "24h"),
         ("0.000005h", dt.timedelta(milliseconds=18), "18ms"),
-        ("299999999s", dt.timedelta(seconds=299_999_999), "299999999s"),
+        ("999999999s", dt.timedelta(seconds=999_999_999), "999999999s"),
     ],
 )
 def test_a_length_of_time(text: str, length: dt.timedelta, written: str) -> None:
@@ -369,7 +369,7 @@ def test_a_length_of_time_is_read_as_it_is_written(length: dt.timedelta) -> None
     assert parse_duration(duration_text(micros)) == micros
 
 
-@pytest.mark.parametrize("text", ["1234.567891s", "24.000001h", "87599.999999h", "86400000001us"])
+@pytest.mark.parametrize("text", ["1234.567891s", "24.000001h", "999999999.999999h", "86400000001us"])
 def test_a_long_and_fine_length_of_time_is_read_as_it_is_written(text: str) -> None:
     micros = parse_duration(text)
     assert parse_duration(duration_text(micros)) == micros

@@ -862,7 +862,7 @@ def test_lengths_of_time_are_bounded(tmp_path: pathlib.Path, option: str, length
     path = quotes(tmp_path / "q.csv", "10:00:00")
     done = ingest("quotes", tmp_path / "lake", path, "--spot", "parity", option, length)
     assert done.exit_code == 2
-    assert "is longer than ten years" in done.stderr
+    assert "is longer than 3,650 days" in done.stderr
     prices = write(tmp_path / "u.csv", "ts,price", f"{DAY}T10:00:00,740")
     if option == "--underlying-age":
         assert ingest("chain", tmp_path / "lake", path, "--underlying", prices, option, length).exit_code == 2

@@ -89,12 +89,13 @@ def chain(
         source = vendors.Source(own.name, own)
     source = dataclasses.replace(
         source,
-        delay_us=None if delay is None else parse_duration(delay, "delay"),
+        delay_us=None if delay is None else parse_duration(delay, "delay", longest=mapping.LONGEST),
         zone=None if zone is None else mapping.check_zone(zone),
     )
     prices = None
     if price_files:
-        bar, age = (parse_duration(text, "underlying") for text in (underlying_bar, underlying_age))
+        bar = parse_duration(underlying_bar, "underlying-bar", longest=mapping.LONGEST)
+        age = parse_duration(underlying_age, "underlying-age", longest=mapping.LONGEST)
         prices = underlying.read_prices(price_files, zone, bar, age)
     with _progress(files) as progress:
         report = ingest_chain(

@@ -105,9 +105,10 @@ def quotes(
 
 
 def _length(text: str, name: str) -> int | None:
+    from replay.ingest.mapping import LONGEST
     from replay.sessions import parse_duration
 
-    return None if text == "none" else parse_duration(text, name)
+    return None if text == "none" else parse_duration(text, name, longest=LONGEST)
 
 
 def _summary(report: QuotesReport) -> str:

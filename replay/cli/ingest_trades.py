@@ -78,7 +78,7 @@ def trades(
       replay ingest trades trade_quote.parquet --symbol SPY --lake lake --preset thetadata
       replay ingest trades trade_quote.parquet --symbol SPY --preset thetadata --classify-only
     """
-    from replay.ingest.mapping import check_zone, read_mapping
+    from replay.ingest.mapping import LONGEST, check_zone, read_mapping
     from replay.ingest.trades import PRESETS, ingest_trades
     from replay.sessions import parse_duration
 
@@ -89,7 +89,7 @@ def trades(
     mapping = preset if preset is not None else read_mapping(map_path or "")
     report = ingest_trades(
         files, None if classify_only else lake_path, symbol, mapping, rule=rule, coverage=coverage,
-        delay_us=None if delay is None else parse_duration(delay, "delay"),
+        delay_us=None if delay is None else parse_duration(delay, "delay", longest=LONGEST),
         zone=None if zone is None else check_zone(zone), strict=strict,
     )  # fmt: skip
     output.emit(_summary(report, rule).encode(), None)

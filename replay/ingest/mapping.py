@@ -37,7 +37,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from replay.errors import InputError, InvalidDuration
-from replay.sessions import parse_duration
+from replay.sessions import MINUTE, parse_duration
 
 REQUIRED: Final = ("ts", "expiration", "right", "strike")
 SIDES: Final = ("bid", "ask", "iv", "volume", "open_interest")
@@ -50,6 +50,8 @@ NUMBERS: Final = ("strike", "spot", "price", "size", "sequence", *SIDES)
 OPTIONAL: Final = ("recorded_at", "date", "spot", "contract", "root", "settlement", *SIDES, *PRINT)
 UNITS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 """Nanoseconds in a unit."""
+LONGEST: Final = 3_650 * 24 * 60 * MINUTE
+"""The longest delay, age or bar, in microseconds: times stay such as can be counted with."""
 _PRESETS = pathlib.Path(__file__).parent / "presets"
 
 
@@ -111,7 +113,7 @@ def read_mapping(path: str | pathlib.Path, name: str | None = None) -> Mapping:
     _only(time, {"zone", "unit", "delay"}, "[time]", where)
     zone = check_zone(time.get("zone", "America/New_York"), where)
     try:
-        delay = parse_duration(time["delay"], "delay") if "delay" in time else 0
+        delay = parse_duration(time["delay"], "delay", longest=LONGEST) if "delay" in time else 0
     except InvalidDuration as error:
         raise InputError(f"[time] {error.message}", path=where) from None
     scale = found.get("scale", {})
