@@ -312,7 +312,7 @@ BAR = "34200000" + ",10000" * 10 + "\n"
         ("a.zip", {INTEREST_OF: "34200000,\n"}, f"a.zip, {INTEREST_OF}, line 1: lacks its time or its open interest"),
         ("a.zip", {GOOD.replace("20151224", "20151225"): BAR}, "is of 2015-12-25, a day without a session"),
         ("a.zip", {GOOD.replace("20151224", "20151399"): BAR}, "20151399 is no date"),
-        ("a.zip", {GOOD: BAR}, "options have no price of the underlying: give --underlying, or --spot parity"),
+        ("a.zip", {GOOD: BAR}, "options have no price of the underlying that holds: give --underlying"),
         ("a.zip", {GOOD.replace("7450000_20151224", "7450000_20151231"): "34200000" + ",1" * 10 + "\n"},
          "none of 1 rows can be used; 1 expire on another date than their session's"),
         ("", {}, "cannot be opened: No such file or directory"),

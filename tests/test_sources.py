@@ -184,6 +184,25 @@ def test_a_late_quote_replaces_no_newer_one(tmp_path: pathlib.Path) -> None:
     assert str(shown["10:57"]) == "(nan, 744.0, 100.0)"  # 16 minutes old, however late it came
 
 
+def test_quotes_of_a_late_feed_are_said_to_be_too_old(tmp_path: pathlib.Path) -> None:
+    """Each was known 15 minutes and 20 seconds after its time."""
+    lines = [
+        f"{DAY}T10:0{i}:00,{DAY}T10:{15 + i}:20,SPY260724{right}00740000,1,1.2,740" for i in range(5) for right in "CP"
+    ]
+    path = write(tmp_path / "q.csv", "ts,recorded_at,contract,bid,ask,spot", *lines)
+    done = ingest("quotes", tmp_path / "lake", path)
+    assert (done.exit_code, done.stderr) == (
+        2,
+        "error: invalid_input: none of 10 rows can be used; 10 were older than --max-quote-age when they became known\n",
+    )
+    done = ingest("quotes", tmp_path / "lake", path, "--max-quote-age", "20m")
+    assert done.exit_code == 2
+    assert "18 options have no price of the underlying that holds: give --underlying" in done.stderr
+    done = ingest("quotes", tmp_path / "lake", path, "--max-quote-age", "20m", "--underlying-age", "20m")
+    assert done.exit_code == 0, done.output
+    assert len(stored(tmp_path / "lake")) == 9
+
+
 prices = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 9), st.integers(1, 9)), min_size=1, max_size=12)
 
 

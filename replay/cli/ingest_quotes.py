@@ -130,6 +130,7 @@ def _summary(report: QuotesReport) -> str:
         (vols["without open interest"], "without open interest: no exposures; --open-interest gives it"),
         (report.count.spots["parity"], "options whose spot is implied by put-call parity"),
         (told.no_spot, "instants without a price of the underlying, left out"),
+        (told.late, "rows older than --max-quote-age when they became known"),
         (told.after_close, "rows known after the close, left out"),
         (report.others, "rows of other underlyings, left out"),
         (tally.other_expirations.rows, "rows that expire on another date, left out"),

@@ -128,7 +128,7 @@ def ingest_quotes(
         if given.count(place) > 1:
             raise InputError("is given twice: what it tells would count twice", path=str(file))
     report = QuotesReport(name, len(files) + len(open_interest))
-    reading = _Reading(name, preset, bar, zone, strict)
+    reading = _Reading(name, preset, bar, zone, strict, max_age)
     with SessionBuckets() as buckets:
         held = _Held(buckets, cadence)
         if preset == "databento":
@@ -190,7 +190,11 @@ def _why(report: QuotesReport) -> str:
         (report.tally.other_expirations.rows, "expire on another date than their session's"),
         (report.others, "are of other underlyings"),
         (report.quotes.after_close, "were known after the close"),
-        (report.count.spots["none"], "options have no price of the underlying: give --underlying, or --spot parity"),
+        (report.quotes.late, "were older than --max-quote-age when they became known"),
+        (
+            report.count.spots["none"],
+            "options have no price of the underlying that holds: give --underlying, --spot parity or --underlying-age",
+        ),
     )
     return "; ".join([*reasons, *(f"{number} {text}" for number, text in told if number)]) or "no quote is among them"
 
@@ -204,6 +208,7 @@ class _Reading:
     bar: int
     zone: str | None
     strict: bool
+    max_age: int | None
     names: opra.Names = field(default_factory=dict)
     clock: WallClock = field(default_factory=WallClock)
 
@@ -278,6 +283,8 @@ def _events(path: pathlib.Path, reading: _Reading, report: QuotesReport) -> Iter
         )  # fmt: skip
         quotes = counted(quotes.select(EVENTS), report.quotes)
         rows = _timely(rows, report)
+        if reading.max_age is not None:
+            report.quotes.late += int((rows["known"] - rows["ts"] > reading.max_age).sum())
         yield quotes.filter(_in_time(quotes))
         yield _told_interest(rows)
         priced = rows.filter(pl.col("spot").is_not_null())

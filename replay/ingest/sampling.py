@@ -34,6 +34,7 @@ class QuoteCount:
     events: Counter[str] = field(default_factory=Counter)
     quoted: Counter[str] = field(default_factory=Counter)
     after_close: int = 0  # rows known after the close
+    late: int = 0  # rows older than a quote may be when they became known
     no_spot: int = 0  # instants with a quote and without a price of the underlying
 
 
