@@ -8,6 +8,7 @@ import threading
 import time
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
 
@@ -119,6 +120,39 @@ def test_raw_of_several_conventions_stays(tmp_path: pathlib.Path) -> None:
     )  # fmt: skip
     with replay.open_lake(tmp_path) as lake:
         assert [each["conventions"] for each in lake.sessions().to_dicts()] == ["dealer-book replay-1"]
+
+
+def columns(date: dt.date) -> pa.Table:
+    """A snapshot as another program might write it, every column nullable."""
+    table = schema.conform(lakes.table_of([row(at("10:00", date), [600.0, 601.0], lag=9 * SECOND, gex=[1.0, 2.0])]))
+    return pa.table({name: table[name] for name in table.column_names})
+
+
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [
+        (columns(DAYS[0]).append_column("note", pa.array(["x"])), "it holds note, which this engine does not know"),
+        (
+            pa.concat_tables([columns(DAYS[0]), columns(DAYS[0]).set_column(1, "recorded_at", pa.nulls(1, schema.TIMESTAMP))]),
+            "it holds rows without ts or recorded_at",
+        ),
+        (columns(DAYS[0]).set_column(3, "expiration", pa.array([DAYS[1]])), "it holds a row that is not sound"),
+        (
+            columns(DAYS[0]).set_column(4, "strike", pa.array([[601.0, 600.0]], pa.list_(pa.float64()))),
+            "it holds a row that is not sound",
+        ),
+    ],
+)  # fmt: skip
+def test_raw_that_thinning_would_lose_something_of_stays(tmp_path: pathlib.Path, table: pa.Table, reason: str) -> None:
+    path = lakes.write_foreign(tmp_path, "SPY", "own.parquet", table, date=DAYS[0])
+    left = age(tmp_path, DAYS[0])
+    assert left.verdict == "left"
+    assert reason in left.reason
+    assert path.exists()
+    done = run("compact", "--lake", tmp_path, "--tier", "1m", "--drop-raw-before", str(DAYS[2]))
+    assert done.exit_code == 1
+    assert reason in " ".join(done.stdout.split())
+    assert path.exists()
 
 
 # --- what comes late

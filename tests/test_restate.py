@@ -15,7 +15,9 @@ import replay
 from replay import schema
 from replay.cli import main
 from replay.errors import InvalidConventions, InvalidOpenInterest, NoStrikeData
+from replay.storage.compaction import opened
 from replay.storage.files import Partition
+from replay.storage.thinning import thin_partition
 from replay.storage.writer import LakeWriter
 from tests import chains, lakes
 from tests.lakes import SECOND, at, row
@@ -218,3 +220,37 @@ def test_what_many_late_corrections_take_is_bounded(tmp_path: pathlib.Path) -> N
         tracemalloc.stop()
     assert late[0] == 100 + 300 + 150 + 100 + 300 * 100
     assert peak < 30e6
+
+
+def effective(root: pathlib.Path, clock: str, tier: str | None = None) -> list[list[float]]:
+    with replay.open_lake(root) as lake:
+        shown = lake.heatmap("SPY", f"2026-07-24T{clock}", "oi", oi="effective", known_at="latest", tier=tier)
+        found: list[list[float]] = shown.values.tolist()
+        return found
+
+
+def test_flows_that_are_no_whole_numbers_sum_to_the_same_in_both_tiers(tmp_path: pathlib.Path) -> None:
+    """As doubles (0.1 + 0.2) + 0.3 is not 0.1 + (0.2 + 0.3), which is what thinned rows add up."""
+    flows = {"10:15:00": 0.1, "10:16:00": 0.2, "10:16:30": 0.3, "10:17:10": 0.7, "10:17:20": 0.1, "10:17:40": 0.2}
+    side: dict[str, Any] = {"call_oi": [0.0, 0.0], "put_oi": [0.0, 0.0], "put_flow": [0.0, 0.0]}
+    store(tmp_path, [row(at(clock), [600.0, 601.0], call_flow=[flow, -0.0], **side) for clock, flow in flows.items()])
+    raw = effective(tmp_path, "10:17:59.999999")
+    assert [bar[0] for bar in raw] == [0.1, 0.1 + (0.2 + 0.3), (0.1 + (0.2 + 0.3)) + ((0.7 + 0.1) + 0.2)]
+    with opened(tmp_path) as (files, reader):
+        assert thin_partition(files, reader, RAW).verdict == "thinned"
+    assert effective(tmp_path, "10:17:59.999999", "1m") == raw == effective(tmp_path, "10:17:59.999999", "raw")
+
+
+def test_a_strike_that_is_no_number_and_a_flow_that_is_infinite_say_nothing(tmp_path: pathlib.Path) -> None:
+    side: dict[str, Any] = {"call_oi": [5.0, 6.0], "put_oi": [1.0, 1.0], "put_flow": [0.0, 0.0]}
+    rows = [
+        row(at("10:15"), [600.0, math.nan], call_flow=[2.0, 3.0], **side),
+        row(at("10:16"), [600.0, 601.0], call_flow=[math.inf, 4.0], **side),
+        row(at("10:17"), [600.0, 601.0], call_flow=[1.0, -math.inf], **side),
+    ]
+    lakes.write_foreign(tmp_path, "SPY", "foreign.parquet", rows)
+    wanted = [[8.0, math.nan], [8.0, 11.0], [9.0, 11.0]]
+    np.testing.assert_array_equal(effective(tmp_path, "10:17:59.999999"), wanted)
+    with opened(tmp_path) as (files, reader):
+        assert thin_partition(files, reader, RAW).verdict == "thinned"
+    np.testing.assert_array_equal(effective(tmp_path, "10:17:59.999999", "1m"), wanted)

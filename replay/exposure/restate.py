@@ -11,7 +11,7 @@ import numpy as np
 from replay.errors import InvalidConventions, InvalidOpenInterest
 from replay.exposure.conventions import LIVE, Conventions, known_conventions
 from replay.ragged import Bools, Floats, Ints, Ragged, align, beside, concatenate, nulls, packed, ragged
-from replay.sessions import Session, iso_utc
+from replay.sessions import MINUTE, Session, iso_utc
 from replay.snapshots import Snapshots, Timeline
 
 SETTLED: Final = "settled"
@@ -175,7 +175,7 @@ class FlowSoFar:
 def flow_so_far(rows: Snapshots) -> FlowSoFar:
     """The flow up to each of a session's visible snapshots, all of them and with :data:`FLOWS`."""
     grid, flows = _flows(rows)
-    return FlowSoFar(grid, np.cumsum(flows, axis=1))
+    return FlowSoFar(grid, _running(flows, rows.ts))
 
 
 def knows_flow(rows: Snapshots) -> bool:
@@ -247,16 +247,28 @@ class FlowHistory:
             alike = earliest[np.searchsorted(self._moments, known[left], side="right")] > ts[left]
             at = left[alike]  # nothing up to their ts has changed until the moment: one sum serves them
             seen = self._stored.visible(int(ts[at].max()), moment)
-            sums = np.cumsum(self._flows[:, seen], axis=1)
+            sums = _running(self._flows[:, seen], self._stored.ts[seen])
             totals[:, at] = sums[:, np.searchsorted(self._stored.ts[seen], ts[at])]
             left = left[~alike]
         return FlowSoFar(self._grid, totals)
 
 
 def _flows(rows: Snapshots) -> tuple[Floats, Floats]:
-    """The strikes of all rows (K,), and each row's flow of calls and puts (2, R, K), 0 where not known."""
+    """The strikes of all rows (K,), and each row's flow of calls and puts (2, R, K), 0 where not known or infinite."""
     grid, flows = align(rows.lists["strike"], [rows.lists[name] for name in FLOWS])
-    return grid, np.stack([np.where(np.isnan(flow), 0.0, flow) for flow in flows])
+    return grid, np.stack([np.where(np.isfinite(flow), flow, 0.0) for flow in flows])
+
+
+def _running(flows: Floats, ts: Ints) -> Floats:
+    """Running sums over R rows of (2, R, K), minute by minute: in that order rows thinned to minutes give them too."""
+    starts = np.flatnonzero(np.diff(ts // MINUTE, prepend=-1))
+    if len(starts) == len(ts):
+        return np.cumsum(flows, axis=1)
+    sums = np.concatenate([np.cumsum(part, axis=1) for part in np.split(flows, starts[1:], axis=1)], axis=1)
+    ends = np.append(starts[1:], len(ts))
+    before = np.zeros((len(flows), len(starts), flows.shape[2]))
+    before[:, 1:] = np.cumsum(sums[:, ends[:-1] - 1], axis=1)
+    return sums + np.repeat(before, ends - starts, axis=1)
 
 
 def _with_flow(rows: Snapshots, so_far: FlowSoFar, share: float) -> dict[str, Ragged]:
@@ -264,7 +276,9 @@ def _with_flow(rows: Snapshots, so_far: FlowSoFar, share: float) -> dict[str, Ra
     strike = rows.lists["strike"]
     places = [np.searchsorted(so_far.grid, strike.row(i)) for i in range(len(rows))]
     found = {}
-    for name, flow in zip(_SIDES, so_far.totals, strict=True):
+    # a strike that is no number is in no grid, and has no flow
+    totals = np.append(so_far.totals, np.zeros((*so_far.totals.shape[:2], 1)), axis=2)
+    for name, flow in zip(_SIDES, totals, strict=True):
         settled = rows.lists[name]
         found[name] = ragged(
             [

@@ -138,6 +138,18 @@ def unchanged(partition: Partition, files: Sequence[StoredFile], reason: str = "
     return Outcome(partition, "left" if reason else "whole", (len(files), len(files)), (sizes, sizes), reason)
 
 
+def unmergeable(store: FileStore, reader: Reader, partition: Partition) -> str:
+    """Why a partition's rows cannot all stand in files of this engine; empty if they can.
+
+    Raises :class:`~replay.errors.LakeError` where a file cannot be read.
+    """
+    for group in _groups(reader, reader.timeline(partition)):
+        reason = _table(store, group, partition)[1]
+        if reason:
+            return reason
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class _Group:
     """Files whose metadata say the same: their numbers in the timeline, and their rows in the order of time.

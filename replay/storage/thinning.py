@@ -31,6 +31,7 @@ from replay.storage.compaction import (
     size_of,
     sources_of,
     unchanged,
+    unmergeable,
 )
 from replay.storage.files import FileStore, Partition, content_name
 from replay.storage.neighbours import Agreement
@@ -242,7 +243,7 @@ def drop_raw(
         if not files:
             return unchanged(raw, files)
         try:
-            reason = _must_stay(reader, raw) or ("" if thinned else _incomplete(reader, raw, partition))
+            reason = _must_stay(store, reader, raw) or ("" if thinned else _incomplete(reader, raw, partition))
         except FileNotFoundError:
             reason = CHANGED
         except LakeError as error:
@@ -259,14 +260,14 @@ def drop_raw(
     return Outcome(raw, "dropped", (len(files), 0), (size_of(files), 0))
 
 
-def _must_stay(reader: Reader, raw: Partition) -> str:
+def _must_stay(store: FileStore, reader: Reader, raw: Partition) -> str:
     """Why raw cannot go, whatever stands for it."""
     if raw.date >= dt.datetime.now(NEW_YORK).date():
         return "the session may still be recorded; drop it from the day after on"
     footers = reader.footers(reader.timeline(raw))
     if len({footer.conventions for footer in footers}) > 1:
         return "its files name several conventions, so they cannot become one, nor go in one step"
-    return ""
+    return unmergeable(store, reader, raw)
 
 
 def _incomplete(reader: Reader, raw: Partition, partition: Partition) -> str:
