@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import math
 import pathlib
 from collections import Counter
@@ -390,6 +391,50 @@ def test_a_chain_corrected_after_its_trades_keeps_their_flow(tmp_path: pathlib.P
     with replay.open_lake(tmp_path / "lake") as opened:
         oi = opened.heatmap("SPY", "2026-07-24T10:00:30", "oi", known_at="latest", oi="effective").values
     assert oi.tolist() == [[198.0, 205.0]]
+
+
+def test_chains_and_trades_in_any_order_answer_the_same_once_trades_are_ingested_again(tmp_path: pathlib.Path) -> None:
+    """A correction of 10:01 drops the strike 739 and lists 742; 7 calls of each are bought before."""
+
+    def chain(name: str, *snapshots: tuple[str, str, tuple[float, ...]]) -> list[str]:
+        options = [
+            chains.row(f"2026-07-24T{ts}:00", f"2026-07-24 {known}:00", right, strike)
+            for ts, known, strikes in snapshots
+            for strike in strikes
+            for right in "CP"
+        ]
+        path = chains.write_csv(tmp_path / name, options)
+        return ["ingest", "chain", str(path), "--symbol", "SPY", "--preset", "cboe-recorder"]
+
+    own = (739.0, 740.0, 741.0)
+    first, second, third = (chain(f"{i}.csv", (f"10:0{i}", f"10:0{i}", own)) for i in range(3))
+    correction = chain("b.csv", ("10:01", "18:00", (740.0, 741.0, 742.0)))
+    bought = [line(at("10:00:30"), strike, "C", 1.2, 7) for strike in (739.0, 740.0, 742.0)]
+    trades = ["ingest", "trades", str(write(tmp_path / "t.csv", *bought)), "--symbol", "SPY", "--preset", "generic"]
+
+    def answers(root: str, *commands: list[str]) -> tuple[list[str], list[str]]:
+        said = []
+        for command in commands:
+            done = CliRunner().invoke(main, [*command, "--lake", str(tmp_path / root)])
+            assert done.exit_code == 0, done.stderr
+            said.append(done.stdout)
+        with replay.open_lake(tmp_path / root) as lake:
+            found = []
+            for known, oi in itertools.product((None, "latest"), ("settled", "effective")):
+                for metric in ("signed_flow", "oi"):
+                    shown = lake.heatmap("SPY", "2026-07-24T10:02:30", metric, known_at=known, oi=oi)
+                    found.append(str((shown.strikes.tolist(), shown.values.tolist())))
+            return said, found
+
+    said, wanted = answers("chains", first, second, third, correction, trades)
+    calls_and_puts = [[200.0, 200.0, 200.0, math.nan], [math.nan, 207.0, 200.0, 207.0], [207.0, 207.0, 200.0, math.nan]]
+    assert wanted[-1] == str(([739.0, 740.0, 741.0, 742.0], calls_and_puts))
+    said, _ = answers("middle", first, second, third, trades, correction)
+    assert "1 strikes of revisions whose flow is not known: ingest the trades again" in said[-1]
+    assert answers("middle", trades)[1] == wanted
+    said, _ = answers("late", first, third, correction, trades, second)
+    assert "3 strikes of revisions whose flow is not known: ingest the trades again" in said[-1]
+    assert answers("late", trades)[1] == wanted
 
 
 @settings(max_examples=8, derandomize=True, deadline=None, database=None)

@@ -40,7 +40,8 @@ def flow_of(
 ) -> Flow:
     """What was traded since the snapshot before, for every stored row that the prints reach.
 
-    A print counts at the first snapshot that is not before it became known, in every revision of it. Prints reach as
+    A print counts at the first snapshot that is not before it became known, in every revision of it that lists its
+    strike, and in those after them, which are given the strike. Prints reach as
     far as the first snapshot that is not before the last of them became known that took no more than :data:`PROMPT`
     above the usual; of what comes later than that nothing else is known.
 
@@ -68,20 +69,22 @@ def flow_of(
     reached[at[shown]] = True
     kept_at = np.flatnonzero(stored.has_strikes & np.isin(stored.ts, instants[reached]))
     kept = stored.take(kept_at)
-    strikes = kept.lists["strike"]
-    grid = np.unique(np.concatenate([strikes.flat(), prints["strike"].to_numpy()]))
+    grid = np.unique(np.concatenate([kept.lists["strike"].flat(), prints["strike"].to_numpy()]))
     place = np.searchsorted(grid, prints["strike"].to_numpy())
-    row = np.repeat(np.arange(len(kept)), strikes.lengths)
-    cell = np.searchsorted(grid, strikes.flat())
     instant = np.searchsorted(instants, kept.ts)
     signed: Floats = (prints["sign"].cast(pl.Float64) * prints["size"]).to_numpy()
     own = [conventions[i] for i in kept_at.tolist()]
     shape = (len(instants), len(grid))
-    columns: dict[str, Floats] = {}
+    sums: dict[str, Floats] = {}
     for call, side in _SIDES:
         here = prints["call"].to_numpy() == call
-        summed: Floats = np.zeros(shape)
-        np.add.at(summed, (at[here & shown], place[here & shown]), signed[here & shown])
+        sums[side] = np.zeros(shape)
+        np.add.at(sums[side], (at[here & shown], place[here & shown]), signed[here & shown])
+    kept, row, cell = _with_strikes(kept, grid, instant, np.logical_or.reduce([each != 0 for each in sums.values()]))
+    strikes = kept.lists["strike"]
+    columns: dict[str, Floats] = {}
+    for call, side in _SIDES:
+        here, summed = prints["call"].to_numpy() == call, sums[side]
         printed = np.zeros(shape, np.bool_)
         printed[at[here & shown], place[here & shown]] = True
         first = np.full(len(grid), _NEVER if seen else -_NEVER)
@@ -94,6 +97,32 @@ def flow_of(
     unlisted = np.zeros(len(known), np.bool_)
     unlisted[shown] = ~_listed(kept, instant, cell, shape)[at[shown], place[shown]]
     return Flow(Snapshots(kept.ts, kept.recorded_at, kept.spot, {"strike": strikes} | made), ~shown, unlisted)
+
+
+def _with_strikes(kept: Snapshots, grid: Floats, instant: Ints, moved: Bools) -> tuple[Snapshots, Ints, Ints]:
+    """The rows, by instant and then recorded_at, with strikes that ``moved`` (I, K) and a revision before them lists,
+    and of which row and place of the grid each strike is.
+
+    A correction of a chain keeps the flow of strikes that it is without; it is the same where the flow comes after it.
+    """
+    strikes = kept.lists["strike"]
+    row, cell = np.repeat(np.arange(len(kept)), strikes.lengths), np.searchsorted(grid, strikes.flat())
+    listed = np.zeros((len(kept), len(grid)), np.bool_)
+    listed[row, cell] = True
+    for i in (np.flatnonzero(np.diff(instant) == 0) + 1).tolist():
+        listed[i] |= listed[i - 1] & moved[instant[i]]
+    if listed.sum() == len(cell):
+        return kept, row, cell
+    laid = {}
+    for name in ("call_iv", "put_iv"):
+        values = np.full(listed.shape, np.nan)
+        values[row, cell] = beside(kept.lists[name], strikes)
+        laid[name] = values[listed]
+    row, cell = np.nonzero(listed)
+    lengths = listed.sum(axis=1)
+    wide = Ragged(grid[cell], np.cumsum(lengths) - lengths, lengths, strikes.known)
+    lists = {"strike": wide} | {name: packed(values, wide) for name, values in laid.items()}
+    return Snapshots(kept.ts, kept.recorded_at, kept.spot, lists), row, cell
 
 
 def _listed(kept: Snapshots, instant: Ints, cell: Ints, shape: tuple[int, int]) -> Bools:

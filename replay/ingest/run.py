@@ -193,6 +193,7 @@ def _write(report: IngestReport, buckets: SessionBuckets, writer: LakeWriter, ma
         except ConflictingRow as error:
             raise ConflictingRow(f"{error.message}; the session {date} was not written") from error
         report.sessions[date] = (table.num_rows, new)
+        report.count.flow_unknown = writer.flow_unknown
 
 
 def _why(tally: Tally, count: ChainCount) -> str:

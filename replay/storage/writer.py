@@ -40,7 +40,8 @@ KeepFlow = Callable[[Snapshots, Snapshots], Snapshots]
 class LakeWriter:
     """Writes snapshots into a lake, which comes into being with the first. Usable in a ``with``.
 
-    ``allow_mixed``: let a symbol and tier hold exposures under more than one convention id.
+    ``allow_mixed``: let a symbol and tier hold exposures under more than one convention id. ``flow_unknown`` counts
+    the strikes of added revisions of which the flow, known of other revisions of their ts, is not known.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class LakeWriter:
         self._agreement = Agreement(self._store, allow_mixed=allow_mixed)
         self._engine = Engine(self._store)
         self._reader = Reader(self._store, self._engine)
+        self.flow_unknown = 0
 
     def __enter__(self) -> Self:
         return self
@@ -104,7 +106,10 @@ class LakeWriter:
             at = np.flatnonzero(known)
             # of several rows of one clock the last counts, which is the one that is read
             last = np.array([stored.copies[i][-1] for i in at], np.int64)
-            whole = table if keep_flow is None else self._with_flow(partition, stored.timeline, table, keep_flow)
+            whole = table
+            if keep_flow is not None:
+                whole, unknown = self._with_flow(partition, stored.timeline, table, keep_flow)
+                self.flow_unknown += int(unknown[~known].sum())
             there = stored.rows.take(last)
             alike = repeats(as_snapshots(table.take(pa.array(at))), there)
             if whole is not table:
@@ -166,24 +171,30 @@ class LakeWriter:
 
     def _with_flow(
         self, partition: Partition, timeline: StoredTimeline, table: pa.Table, keep_flow: KeepFlow
-    ) -> pa.Table:
-        """Rows by time; those that know no flow with what was known of their ts before them."""
+    ) -> tuple[pa.Table, Ints]:
+        """Rows by time; those that know no flow with what was known of their ts before them. And how many strikes of
+        each are still without, where another revision of its ts knows flow."""
+        unknown = np.zeros(table.num_rows, np.int64)
         corrected = np.flatnonzero(np.isin(timeline.ts, clocks_of(table)[0]))
         if not len(corrected):
-            return table
+            return table, unknown
         rows, before = as_snapshots(table), self._reader.snapshots(timeline, corrected, FLOWS)
         told = before.has_strikes & _knows_flow(before)
         pairs = []
         for i in np.flatnonzero(rows.has_strikes & ~_knows_flow(rows)).tolist():
-            at = np.flatnonzero(told & (before.ts == rows.ts[i]) & (before.recorded_at < rows.recorded_at[i]))
+            of_ts = np.flatnonzero(told & (before.ts == rows.ts[i]))
+            at = of_ts[before.recorded_at[of_ts] < rows.recorded_at[i]]
             pairs += [(i, int(at[-1]))] if len(at) else []
+            if len(of_ts):
+                carried = before.lists["strike"].row(int(at[-1])) if len(at) else np.empty(0)
+                unknown[i] = len(np.setdiff1d(rows.lists["strike"].row(i), carried))
         if not pairs:
-            return table
+            return table, unknown
         mine, theirs = (np.array([pair[side] for pair in pairs], np.int64) for side in (0, 1))
         others = np.ones(len(rows), np.bool_)
         others[mine] = False
         made = as_table(keep_flow(rows.take(mine), before.take(theirs)), partition.date)
-        return pa.concat_tables([table.filter(pa.array(others)), made]).sort_by(_BY_TIME)
+        return pa.concat_tables([table.filter(pa.array(others)), made]).sort_by(_BY_TIME), unknown
 
     def shrunk(self, partition: Partition, table: pa.Table) -> int:
         """How many rows of a table list fewer strikes than the revision of their ts before them, there or stored."""
