@@ -33,7 +33,7 @@ from replay.storage.thinning import drop_raw, thin_partition
 from replay.storage.writer import LakeWriter
 from replay.verify import verify_lake
 from tests import lakes, second_method
-from tests.lakes import MINUTE, SECOND, at, row
+from tests.lakes import MINUTE, SECOND, at, moment, row
 from tests.second_method import SecondLake
 
 METRICS = ("gex", "dex", "vex", "chex", "oi", "signed_flow")
@@ -466,7 +466,7 @@ def test_a_minute_by_hand(root: pathlib.Path) -> None:
     lakes.write_own(root, "SPY", rows, cadence_us=10 * SECOND)
     assert thin(root).files == (0, 1)
     assert rows_1m(root) == [
-        {"ts": 10.0, "recorded_at": 130.0, "strike": [599.0], "signed_flow": [5.0], "put_flow": [1.0]},
+        {"ts": 29.999999, "recorded_at": 130.0, "strike": [599.0], "signed_flow": [5.0], "put_flow": [1.0]},
         {
             "ts": 30.0,
             "recorded_at": 130.0,
@@ -482,6 +482,26 @@ def test_a_minute_by_hand(root: pathlib.Path) -> None:
     assert entries[b"replay.cadence_us"] == str(MINUTE).encode()
     assert entries[b"replay.conventions"] == b"test"
     assert {each.kind for each in verify_lake(open_files(root))} == {"summary"}
+
+
+@pytest.mark.parametrize("flow", [None, 5.0])
+def test_a_strike_that_comes_and_goes_leaves_no_empty_snapshot_at_full_minutes(
+    root: pathlib.Path, flow: float | None
+) -> None:
+    """At :00 and :30 strikes differ: a replay of whole minutes on the thinned tier sees what was kept last."""
+    rows = []
+    for i in range(5):
+        lists: dict[str, Any] = {} if flow is None else {"signed_flow": [flow, flow]}
+        rows.append(row(at("10:15") + i * MINUTE, [600.0, 598.0][::-1], lag=0, gex=[2.0, 1.0], **lists))
+        rows.append(row(at("10:15:30") + i * MINUTE, [600.0, 602.0], lag=0, gex=[3.0, 4.0], **lists))
+    lakes.write_own(root, "SPY", rows, cadence_us=30 * SECOND)
+    thin(root)
+    with replay.open_lake(root) as lake:
+        for i in range(1, 5):
+            shown = lake.levels("SPY", f"2026-07-24T10:{15 + i}", tier="1m")
+            assert (shown.ts, shown.magnet) == (moment(at("10:14:30") + i * MINUTE), 602.0)
+            bars = lake.heatmap("SPY", f"2026-07-24T10:{15 + i}:59.999999", "signed_flow", tier="1m")
+            assert bars.strikes.tolist() == [598.0, 600.0, 602.0]
 
 
 def test_a_coarser_session_keeps_its_rows_and_cadence(root: pathlib.Path) -> None:

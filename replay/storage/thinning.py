@@ -53,7 +53,9 @@ def thin(rows: Snapshots) -> tuple[Snapshots, Ints]:
 
     Returns
     -------
-    The thinned snapshots (M), ascending by ts, and the position in ``rows`` of the one whose ts each has (M,).
+    The thinned snapshots (M), ascending by ts, and the position in ``rows`` of the one that each is of (M,). What was
+    traded at strikes that a minute's last snapshot is without has a row of its own, known with that one and a
+    microsecond before it: at no other moment is it the newest.
     """
     bucket = rows.ts // MINUTE
     ends = np.flatnonzero(np.append(bucket[1:] != bucket[:-1], len(bucket) > 0)) + 1
@@ -71,7 +73,9 @@ def thin(rows: Snapshots) -> tuple[Snapshots, Ints]:
     at = np.array([each.position for each in kept], np.int64)
     lists = {name: ragged([each.values(rows, name) for each in kept]) for name in schema.LISTS}
     recorded_at = [int(rows.recorded_at[list(each.parts) or [each.position]].max()) for each in kept]
-    return Snapshots(rows.ts[at], np.array(recorded_at, np.int64), rows.spot[at], lists), at
+    apart = np.array([each.strike is not None for each in kept], np.bool_)
+    ends = rows.ts[[each.parts[-1] if each.parts else each.position for each in kept]] - apart
+    return Snapshots(np.maximum(rows.ts[at], ends), np.array(recorded_at, np.int64), rows.spot[at], lists), at
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,7 @@ def _minute(rows: Snapshots, sampled: Ints) -> Iterator[_Kept]:
     others = ~np.isin(grid, listed)
     if others.any():
         flows = {name: None if total is None else total[others] for name, total in totals.items()}
-        yield _Kept(int(sampled[-2]), tuple(sampled[:-1].tolist()), flows, grid[others])
+        yield _Kept(int(sampled[-2]), tuple(sampled.tolist()), flows, grid[others])
     at = np.searchsorted(grid, listed)
     finite = np.isfinite(listed)
     own = {name: None if total is None else _picked(total, at, finite) for name, total in totals.items()}
