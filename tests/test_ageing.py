@@ -155,6 +155,21 @@ def test_raw_that_thinning_would_lose_something_of_stays(tmp_path: pathlib.Path,
     assert path.exists()
 
 
+def test_raw_with_corrections_goes_only_when_that_is_meant(tmp_path: pathlib.Path) -> None:
+    rows = [row(at("10:00", DAYS[0]), [600.0], lag=lag * SECOND, gex=[float(lag)]) for lag in (1, 9)]
+    lakes.write_own(tmp_path, "SPY", rows, date=DAYS[0])
+    command = ("compact", "--lake", tmp_path, "--tier", "1m", "--drop-raw-before", str(DAYS[2]))
+    kept = run(*command)
+    assert kept.exit_code == 1
+    assert "1 of its snapshots were corrected" in kept.stdout
+    with replay.open_lake(tmp_path) as lake:
+        assert lake.levels("SPY", f"{DAYS[0]}T10:00:05").magnet == 600.0
+    gone = run(*command, "--drop-corrected")
+    assert gone.exit_code == 0, gone.output
+    assert "1 dropped" in gone.stdout
+    assert run("compact", "--lake", tmp_path, "--drop-corrected").exit_code == 2
+
+
 # --- what comes late
 
 

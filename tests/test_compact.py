@@ -574,10 +574,14 @@ def test_raw_goes_only_where_the_thinned_tier_stands_for_it(root: pathlib.Path) 
     assert "rows came since" in drop(root).reason
     assert contents(root) == before
     thin(root)
-    assert drop(root, dry_run=True).verdict == "dropped"
+    assert drop(root).reason == (
+        "1 of its snapshots were corrected, and the thinned tier does not hold what was known before; --drop-corrected "
+        "removes them too"
+    )
+    assert drop(root, dry_run=True, corrected=True).verdict == "dropped"
     with replay.open_lake(root) as lake:
         truth = [answer(lake, "SPY", at("15:59:59.999999"), metric=each, minutes=390) for each in METRICS]
-        assert drop(root).verdict == "dropped"
+        assert drop(root, corrected=True).verdict == "dropped"
         found = [answer(lake, "SPY", at("15:59:59.999999"), metric=each, minutes=390) for each in METRICS]
     assert [each.replace(b'"tier_used":"1m"', b'"tier_used":"raw"') for each in found] == truth
     assert b'"tier_used":"1m"' in found[0]

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     help="Remove raw of earlier sessions, where the thinned tier is complete.",
 )
 @click.option(
+    "--drop-corrected", is_flag=True, help="Also raw with corrections; what was known before them is lost then."
+)
+@click.option(
     "--allow-mixed", is_flag=True, help="Let the thinned tier hold a symbol's exposures under several conventions."
 )
 @click.option("--dry-run", is_flag=True, help="Tell what would be done; write and remove nothing.")
@@ -44,6 +47,7 @@ def compact(
     end: str | None,
     tier: str | None,
     drop_before: str | None,
+    drop_corrected: bool,
     allow_mixed: bool,
     dry_run: bool,
 ) -> None:
@@ -54,8 +58,8 @@ def compact(
 
     --tier 1m keeps the last snapshot of each minute with the minute's flow. As of the last microsecond of a minute,
     with everything known, it gives raw's heatmaps; only gaps follow its own cadence of a minute. Raw is preferred
-    where it exists. --drop-raw-before removes raw where thinning it again gives just what is stored; anything else
-    stays, is named, and makes the exit status 1.
+    where it exists. --drop-raw-before removes raw where thinning it again gives just what is stored and nothing was
+    corrected; anything else stays, is named, and makes the exit status 1.
 
     \b
     Example:
@@ -73,6 +77,8 @@ def compact(
         None if text is None else parse_date(text, name)
         for text, name in ((start, "from"), (end, "to"), (drop_before, "drop-raw-before"))
     )
+    if drop_corrected and before is None:
+        raise click.UsageError("--drop-corrected goes with --drop-raw-before")
     if first is not None and last is not None and first > last:
         raise InvalidTime(f"from {first} is after to {last}")
     done: Counter[str] = Counter()
@@ -81,7 +87,16 @@ def compact(
         require_lake(store)
         selected = _selected(store, chosen, first, last)
         with contextlib.closing(
-            _work(store, reader, selected, tier, before, dry_run=dry_run, allow_mixed=allow_mixed)
+            _work(
+                store,
+                reader,
+                selected,
+                tier,
+                before,
+                dry_run=dry_run,
+                allow_mixed=allow_mixed,
+                corrected=drop_corrected,
+            )
         ) as work:
             for outcome in work:
                 done[outcome.verdict] += 1
@@ -118,6 +133,7 @@ def _work(
     *,
     dry_run: bool,
     allow_mixed: bool,
+    corrected: bool,
 ) -> Generator[Outcome, None, None]:
     """Do what is asked for, partition by partition."""
     from replay.cli.progress import steps
@@ -139,7 +155,7 @@ def _work(
                 thinned = dry_run and outcome.verdict == "thinned"
                 yield outcome
             if before is not None and partition.date < before:
-                yield drop_raw(store, reader, partition, dry_run=dry_run, thinned=thinned)
+                yield drop_raw(store, reader, partition, dry_run=dry_run, thinned=thinned, corrected=corrected)
 
 
 def _line(outcome: Outcome) -> str:

@@ -230,7 +230,13 @@ def _not_to_be_replaced(reader: Reader, timeline: StoredTimeline, made: _Thinned
 
 
 def drop_raw(
-    store: FileStore, reader: Reader, raw: Partition, *, dry_run: bool = False, thinned: bool = False
+    store: FileStore,
+    reader: Reader,
+    raw: Partition,
+    *,
+    dry_run: bool = False,
+    thinned: bool = False,
+    corrected: bool = False,
 ) -> Outcome:
     """Remove the raw files of a partition if the thinned tier holds exactly what thinning them would give.
 
@@ -240,6 +246,8 @@ def drop_raw(
     ----------
     thinned
         Take it that the thinned tier is complete; for a ``dry_run`` in which it was not written.
+    corrected
+        Also where snapshots were corrected: the thinned tier holds what was known last, and not what was before.
     """
     partition = Partition(TIER, raw.symbol, raw.date)
     with store.lock(raw), store.lock(partition) if store.files(partition) else contextlib.nullcontext():
@@ -248,6 +256,7 @@ def drop_raw(
             return unchanged(raw, files)
         try:
             reason = _must_stay(store, reader, raw) or ("" if thinned else _incomplete(reader, raw, partition))
+            reason = reason or ("" if corrected else _revised(reader, raw))
         except FileNotFoundError:
             reason = CHANGED
         except LakeError as error:
@@ -272,6 +281,18 @@ def _must_stay(store: FileStore, reader: Reader, raw: Partition) -> str:
     if len({footer.conventions for footer in footers}) > 1:
         return "its files name several conventions, so they cannot become one, nor go in one step"
     return unmergeable(store, reader, raw)
+
+
+def _revised(reader: Reader, raw: Partition) -> str:
+    """What was known of raw before it was corrected, which the thinned tier does not hold."""
+    timeline = reader.timeline(raw)
+    gone = int((timeline.superseded_at > timeline.recorded_at).sum()) - len(timeline.visible(LATEST, LATEST))
+    if not gone:
+        return ""
+    return (
+        f"{gone:,} of its snapshots were corrected, and the thinned tier does not hold what was known before; "
+        "--drop-corrected removes them too"
+    )
 
 
 def _incomplete(reader: Reader, raw: Partition, partition: Partition) -> str:
