@@ -603,6 +603,62 @@ def test_snapshots_given_twice_are_stored_once(tmp_path: pathlib.Path) -> None:
     assert not (tmp_path / "third").exists()
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_files_of_a_session_that_contradict_write_nothing(tmp_path: pathlib.Path, order: tuple[int, int]) -> None:
+    later = CLOCKS | {"ts": f"{DAY}T14:01:00", "recorded_at": f"{DAY}T14:01:01"}
+    files = [
+        parquet(tmp_path / f"{i}.parquet", [each | {"strike": 740.0, "call_oi": oi} for each, oi in rows])
+        for i, rows in enumerate([[(CLOCKS, 1.0)], [(later, 3.0), (CLOCKS, 2.0)]])
+    ]
+    done = copied(tmp_path / "lake", *(files[i] for i in order))
+    assert done.exit_code == 2
+    assert "two rows to write differ, and have ts 2026-07-24T14:00:00Z" in done.stderr
+    assert "the session 2026-07-24 was not written" in done.stderr
+    assert not list((tmp_path / "lake").rglob("*.parquet"))
+
+
+def test_files_of_a_session_may_repeat_each_other(tmp_path: pathlib.Path) -> None:
+    row = CLOCKS | {"strike": 740.0, "call_oi": 1.0}
+    other = row | {"ts": f"{DAY}T14:01:00", "recorded_at": f"{DAY}T14:01:01"}
+    done = copied(
+        tmp_path / "lake", parquet(tmp_path / "a.parquet", [row]), parquet(tmp_path / "b.parquet", [other, row])
+    )
+    assert done.exit_code == 0, done.output
+    assert "3 snapshots, 2 new" in done.stdout
+    assert len(stored(tmp_path / "lake")) == 2
+
+
+def test_files_under_several_conventions_write_nothing(tmp_path: pathlib.Path) -> None:
+    files = []
+    for i, name in enumerate(("replay-1", "dealer-book")):
+        row = CLOCKS | {"ts": f"{DAY}T14:0{i}:00", "recorded_at": f"{DAY}T14:0{i}:01", "strike": 740.0, "gex": 1.0}
+        table = pl.read_parquet(parquet(tmp_path / f"{i}.parquet", [row])).to_arrow()
+        pq.write_table(table.replace_schema_metadata({b"replay.conventions": name.encode()}), tmp_path / f"{i}.parquet")
+        files.append(tmp_path / f"{i}.parquet")
+    done = copied(tmp_path / "lake", *files)
+    assert done.exit_code == 2
+    assert "are under 'dealer-book' and 'replay-1'; use one of them, or --allow-mixed" in done.stderr
+    assert not list((tmp_path / "lake").rglob("*.parquet"))
+
+
+def test_a_snapshot_that_comes_after_the_trades_around_it_is_said_to_have_no_flow(tmp_path: pathlib.Path) -> None:
+    def snapshot(minute: int) -> pathlib.Path:
+        lines = [f"{DAY}T10:0{minute}:00,{DAY},{right},740,740,1.0,1.1,0.2,100" for right in "CP"]
+        return write(tmp_path / f"{minute}.csv", SPOTTED, *lines)
+
+    assert ingest("chain", tmp_path / "lake", snapshot(0), snapshot(2)).exit_code == 0
+    trade = f"{DAY}T10:00:30,SPY260724C00740000,1.1,5,1.0,1.1"
+    assert (
+        ingest(
+            "trades", tmp_path / "lake", write(tmp_path / "t.csv", "ts,contract,price,size,bid,ask", trade)
+        ).exit_code
+        == 0
+    )
+    told = "1 snapshots without flow before one that has it, which holds what was traded"
+    assert told in ingest("chain", tmp_path / "lake", snapshot(1)).stdout
+    assert "without flow before" not in ingest("chain", tmp_path / "lake", snapshot(3)).stdout
+
+
 def test_a_total_that_is_not_that_of_its_sides_is_refused(tmp_path: pathlib.Path) -> None:
     rows = [
         CLOCKS | {"strike": 740.0 + i, "call_oi": 5.0, "put_oi": 10.0, "oi": oi} for i, oi in enumerate((15.0, 99.0))

@@ -166,6 +166,7 @@ def summary(report: IngestReport) -> str:
             count.shrunk,
             "revisions list fewer strikes than the one they replace, which counts for the whole chain",
         ),
+        (count.flow_gaps, "snapshots without flow before one that has it, which holds what was traded"),
         (count.flow_unknown, "strikes of revisions whose flow is not known: ingest the trades again"),
         (count.crossed, "crossed quotes, from which no vol is solved"),
         (count.spot_differs, "snapshots whose rows disagree on spot: the last row's is kept"),

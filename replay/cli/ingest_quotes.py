@@ -130,6 +130,7 @@ def _summary(report: QuotesReport) -> str:
         (vols["without open interest"], "without open interest: no exposures; --open-interest gives it"),
         (report.count.spots["parity"], "options whose spot is implied by put-call parity"),
         (told.no_spot, "instants without a price of the underlying, left out"),
+        (report.count.flow_gaps, "snapshots without flow before one that has it, which holds what was traded"),
         (report.count.flow_unknown, "strikes of revisions whose flow is not known: ingest the trades again"),
         (told.late, "rows older than --max-quote-age when they became known"),
         (told.after_close, "rows known after the close, left out"),

@@ -32,6 +32,7 @@ class ChainCount:
     shrunk: int = 0  # revisions with fewer strikes than the one of the same instant before them
     interest_alone: int = 0  # rows of open interest and nothing else: no snapshot
     flow_unknown: int = 0  # strikes that revisions list and of which the flow, known of others, is not known
+    flow_gaps: int = 0  # snapshots without flow before stored ones that have it
     crossed: int = 0  # options with a bid above the ask, and no vol but one that would be solved from them
     spot_differs: int = 0  # snapshots whose rows do not agree on spot; the last row's is kept
     vols: Counter[str] = field(default_factory=Counter)

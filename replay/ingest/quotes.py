@@ -179,7 +179,7 @@ def ingest_quotes(
                         f"lake; the session {date} was not written"
                     ) from error
                 report.sessions[date] = (table.num_rows, new)
-                report.count.flow_unknown = writer.flow_unknown
+                report.count.flow_unknown, report.count.flow_gaps = writer.flow_unknown, writer.flow_gaps
     if not report.sessions and not report.aged_out:
         raise InputError(f"none of {report.tally.read} rows can be used; {_why(report)}")
     return report

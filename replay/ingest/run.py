@@ -193,7 +193,7 @@ def _write(report: IngestReport, buckets: SessionBuckets, writer: LakeWriter, ma
         except ConflictingRow as error:
             raise ConflictingRow(f"{error.message}; the session {date} was not written") from error
         report.sessions[date] = (table.num_rows, new)
-        report.count.flow_unknown = writer.flow_unknown
+        report.count.flow_unknown, report.count.flow_gaps = writer.flow_unknown, writer.flow_gaps
 
 
 def _why(tally: Tally, count: ChainCount) -> str:

@@ -100,9 +100,11 @@ def ingest_snapshots(
         with LakeWriter(lake, filesystem, allow_mixed=allow_mixed) as writer:
             for date, rows in buckets.sessions():
                 partition = Partition(tier, name, date)
-                for (origin,), part in rows.partition_by("path", as_dict=True, maintain_order=True).items():
-                    table = _table(part.drop("date", "path"), origin, date, report.tally, strict=strict)
-                    _write(writer, partition, table, origins[origin], report)
+                parts = [
+                    (_table(part.drop("date", "path"), origin, date, report.tally, strict=strict), origins[origin])
+                    for (origin,), part in rows.partition_by("path", as_dict=True, maintain_order=True).items()
+                ]
+                _write(writer, partition, [each for each in parts if each[0].num_rows], report)
     if not report.sessions and not report.aged_out:
         reasons = "; ".join(f"{count.rows}: each {reason}" for reason, count in report.tally.rejected.items())
         left = f"{report.others} are of another symbol or tier" if report.others else ""
@@ -114,19 +116,21 @@ def ingest_snapshots(
 
 
 def _write(
-    writer: LakeWriter, partition: Partition, table: pa.Table, metadata: dict[bytes, bytes], report: SnapshotsReport
+    writer: LakeWriter,
+    partition: Partition,
+    parts: Sequence[tuple[pa.Table, dict[bytes, bytes]]],
+    report: SnapshotsReport,
 ) -> None:
-    if not table.num_rows:
+    if not parts:
         return
     try:
-        new = writer.add(partition, table, metadata)
+        new = writer.add_all(partition, parts)
     except AgedOut as error:
-        report.aged_out[partition.date] = report.aged_out.get(partition.date, 0) + error.rows
+        report.aged_out[partition.date] = error.rows
         return
     except ConflictingRow as error:
         raise ConflictingRow(f"{error.message}; the session {partition.date} was not written") from error
-    before = report.sessions.get(partition.date, (0, 0))
-    report.sessions[partition.date] = (before[0] + table.num_rows, before[1] + new)
+    report.sessions[partition.date] = (sum(table.num_rows for table, _ in parts), new)
 
 
 def _origin(path: pathlib.Path, conventions: str | None) -> dict[bytes, bytes]:

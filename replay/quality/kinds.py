@@ -250,7 +250,7 @@ KINDS: Final = (
         "flow_holes",
         "snapshots without any flow between snapshots that have some",
         "snapshots",
-        "what was traded there is in no sum over time, and effective open interest lacks it from there on",
+        "what was traded there is in the next one's flow or in none, and effective open interest lacks it meanwhile",
         floor=0.5,
         points=50,
         cap=10,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from replay import schema
 from replay.contract import TIERS
@@ -22,6 +22,16 @@ class Agreement:
         self._store = store
         self._allow_mixed = allow_mixed
         self._agreed: set[tuple[str, str, str]] = set()
+
+    def check_all(self, partition: Partition, conventions: Sequence[str]) -> None:
+        """As :meth:`check`, of rows under several ids, which are also to agree with each other."""
+        if len(conventions) > 1 and not self._allow_mixed:
+            raise MixedConventions(
+                f"rows of {partition.folder} are under {' and '.join(map(repr, conventions))}; use one of them, or "
+                "--allow-mixed"
+            )
+        for each in conventions:
+            self.check(partition, each)
 
     def check(self, partition: Partition, conventions: str, *, replaced: bool = False) -> None:
         """Raise :class:`~replay.errors.MixedConventions` if another id is stored; rows of none agree with all.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -41,7 +41,8 @@ class LakeWriter:
     """Writes snapshots into a lake, which comes into being with the first. Usable in a ``with``.
 
     ``allow_mixed``: let a symbol and tier hold exposures under more than one convention id. ``flow_unknown`` counts
-    the strikes of added revisions of which the flow, known of other revisions of their ts, is not known.
+    the strikes of added revisions of which the flow, known of other revisions of their ts, is not known, ``flow_gaps``
+    added snapshots without flow before one that has it.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class LakeWriter:
         self._agreement = Agreement(self._store, allow_mixed=allow_mixed)
         self._engine = Engine(self._store)
         self._reader = Reader(self._store, self._engine)
-        self.flow_unknown = 0
+        self.flow_unknown = self.flow_gaps = 0
 
     def __enter__(self) -> Self:
         return self
@@ -98,30 +99,50 @@ class LakeWriter:
 
         Nothing is written where it raises.
         """
-        table = _sound(partition, table)
-        conventions = metadata.get(schema.METADATA_CONVENTIONS, b"").decode()
-        with self._held(partition, table.num_rows, conventions):
-            stored = self._stored(partition, table)
-            known = np.array([bool(copies) for copies in stored.copies], np.bool_)
-            at = np.flatnonzero(known)
-            # of several rows of one clock the last counts, which is the one that is read
-            last = np.array([stored.copies[i][-1] for i in at], np.int64)
-            whole = table
-            if keep_flow is not None:
-                whole, unknown = self._with_flow(partition, stored.timeline, table, keep_flow)
-                self.flow_unknown += int(unknown[~known].sum())
-            there = stored.rows.take(last)
-            alike = repeats(as_snapshots(table.take(pa.array(at))), there)
-            if whole is not table:
-                alike |= repeats(as_snapshots(whole.take(pa.array(at))), there)
-            lost = np.flatnonzero(~alike)
-            if len(lost):
-                raise stored.conflict(int(last[lost[0]]), "differs from")
-            table = whole.filter(pa.array(~known))
-            if table.num_rows:
-                self._agreement.check(partition, conventions)
-                self._store.write(partition, encode(table, metadata))
-        return int(table.num_rows)
+        return self.add_all(partition, [(table, metadata)], keep_flow=keep_flow)
+
+    def add_all(
+        self,
+        partition: Partition,
+        parts: Sequence[tuple[pa.Table, dict[bytes, bytes]]],
+        *,
+        keep_flow: KeepFlow | None = None,
+    ) -> int:
+        """As :meth:`add`, of several tables with metadata of their own: all of them are stored, or none."""
+        tables = [_sound(partition, table) for table, _ in parts]
+        ids = [metadata.get(schema.METADATA_CONVENTIONS, b"").decode() for _, metadata in parts]
+        named = sorted({each for each in ids if each})
+        with self._held(partition, sum(table.num_rows for table in tables), named):
+            come: list[pa.Table] = []
+            for table in tables:
+                come.append(_besides(partition, come, self._new(partition, table, keep_flow)))
+            if any(table.num_rows for table in come):
+                self._agreement.check_all(partition, named)
+            for table, (_, metadata) in zip(come, parts, strict=True):
+                if table.num_rows:
+                    self._store.write(partition, encode(table, metadata))
+        return sum(int(table.num_rows) for table in come)
+
+    def _new(self, partition: Partition, table: pa.Table, keep_flow: KeepFlow | None) -> pa.Table:
+        """The rows of a table, by time, that are not stored yet."""
+        stored = self._stored(partition, table)
+        known = np.array([bool(copies) for copies in stored.copies], np.bool_)
+        at = np.flatnonzero(known)
+        # of several rows of one clock the last counts, which is the one that is read
+        last = np.array([stored.copies[i][-1] for i in at], np.int64)
+        whole = table
+        if keep_flow is not None:
+            whole, unknown = self._with_flow(partition, stored.timeline, table, keep_flow)
+            self.flow_unknown += int(unknown[~known].sum())
+            self.flow_gaps += self._without_flow(stored.timeline, table)
+        there = stored.rows.take(last)
+        alike = repeats(as_snapshots(table.take(pa.array(at))), there)
+        if whole is not table:
+            alike |= repeats(as_snapshots(whole.take(pa.array(at))), there)
+        lost = np.flatnonzero(~alike)
+        if len(lost):
+            raise stored.conflict(int(last[lost[0]]), "differs from")
+        return whole.filter(pa.array(~known))
 
     def enrich(self, partition: Partition, table: pa.Table, metadata: dict[bytes, bytes]) -> int:
         """Store rows that say more of clocks that are stored: where a row is known in part, the whole replaces it.
@@ -135,7 +156,8 @@ class LakeWriter:
         """
         table = _sound(partition, table)
         conventions = metadata.get(schema.METADATA_CONVENTIONS, b"").decode()
-        with self._held(partition, table.num_rows, conventions):
+        named = [conventions] if conventions else []
+        with self._held(partition, table.num_rows, named):
             stored = self._stored(partition, table)
             pairs = [(i, m) for i, copies in enumerate(stored.copies) for m in copies]
             i, m = (np.array([pair[side] for pair in pairs], np.int64) for side in (0, 1))
@@ -146,7 +168,7 @@ class LakeWriter:
             more = np.flatnonzero(~extends(merged, old))
             fresh = table.filter(pa.array([not copies for copies in stored.copies], pa.bool_()))
             if fresh.num_rows:
-                self._agreement.check(partition, conventions)
+                self._agreement.check_all(partition, named)
             for number in np.unique(stored.file[m[more]]):
                 swap = more[stored.file[m[more]] == number]
                 come = as_table(merged.take(swap), partition.date)
@@ -156,11 +178,11 @@ class LakeWriter:
         return len({int(each) for each in i[more]}) + int(fresh.num_rows)
 
     @contextlib.contextmanager
-    def _held(self, partition: Partition, rows: int, conventions: str) -> Iterator[None]:
+    def _held(self, partition: Partition, rows: int, conventions: Sequence[str]) -> Iterator[None]:
         """Hold the partition against other writers, where so many rows may come into it."""
         refuse_aged_out(self._store, partition, rows)
         if not self._store.names(partition):  # a partition comes into being with its lock
-            self._agreement.check(partition, conventions)
+            self._agreement.check_all(partition, conventions)
         with self._store.lock(partition):
             refuse_aged_out(self._store, partition, rows)  # it may have been while this writer waited
             yield
@@ -195,6 +217,15 @@ class LakeWriter:
         others[mine] = False
         made = as_table(keep_flow(rows.take(mine), before.take(theirs)), partition.date)
         return pa.concat_tables([table.filter(pa.array(others)), made]).sort_by(_BY_TIME), unknown
+
+    def _without_flow(self, timeline: StoredTimeline, table: pa.Table) -> int:
+        """How many rows of a table, of instants not stored yet, know no flow, and the stored one after each does."""
+        rows = as_snapshots(table)
+        fresh = rows.has_strikes & ~_knows_flow(rows) & ~np.isin(rows.ts, timeline.ts)
+        after = np.searchsorted(timeline.ts, rows.ts[fresh])
+        after = after[after < len(timeline.ts)]
+        nexts, place = np.unique(after, return_inverse=True)
+        return int(_knows_flow(self._reader.snapshots(timeline, nexts, FLOWS))[place].sum())
 
     def shrunk(self, partition: Partition, table: pa.Table) -> int:
         """How many rows of a table list fewer strikes than the revision of their ts before them, there or stored."""
@@ -305,6 +336,31 @@ def _sound(partition: Partition, table: pa.Table) -> pa.Table:
         if wrong.any():
             raise ValueError(f"{partition.folder}: {message}, in row {int(np.flatnonzero(wrong)[0])} by time")
     return table
+
+
+def _besides(partition: Partition, others: Sequence[pa.Table], table: pa.Table) -> pa.Table:
+    """The rows of a table that no other of the tables has; raises where one of them says otherwise."""
+    own = {key: i for i, key in enumerate(zip(*(each.tolist() for each in clocks_of(table)[:2]), strict=True))}
+    again: list[int] = []
+    for other in others:
+        shared = [
+            (own[key], j)
+            for j, key in enumerate(zip(*(each.tolist() for each in clocks_of(other)[:2]), strict=True))
+            if key in own
+        ]
+        if shared:
+            mine, theirs = (pa.array([pair[side] for pair in shared], pa.int64()) for side in (0, 1))
+            a, b = as_snapshots(table.take(mine)), as_snapshots(other.take(theirs))
+            wrong = np.flatnonzero(~repeats(a, b))
+            if len(wrong):
+                ts, recorded_at = (iso_utc(int(each[wrong[0]])) for each in (a.ts, a.recorded_at))
+                raise ConflictingRow(
+                    f"{partition.folder}: two rows to write differ, and have ts {ts}, recorded_at {recorded_at}"
+                )
+            again += [i for i, _ in shared]
+    keep = np.ones(table.num_rows, np.bool_)
+    keep[again] = False
+    return table.filter(pa.array(keep))
 
 
 def _knows_flow(rows: Snapshots) -> Bools:
