@@ -58,7 +58,6 @@ class _Moment:
         self._strikes = np.unique(np.concatenate([body.strikes for body in bodies]))
         self._bars = np.unique(np.concatenate([body.minutes for body in bodies]))
         self._stored = [revisions.minute(int(t)) for t in self._bars]
-        self._at = [revisions.at(int(t)) for t in self._bars]
         self._places = [
             (np.searchsorted(self._bars, body.minutes), np.searchsorted(self._strikes, body.strikes)) for body in bodies
         ]
