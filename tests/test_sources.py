@@ -536,6 +536,35 @@ def test_long_rows_may_write_their_expiration_in_any_way(tmp_path: pathlib.Path,
     assert stored(tmp_path / "lake")[0]["call_oi"] == [5.0]
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("expiration", pa.array([b"\xff"]), "column expiration is binary, not a date"),
+        ("expiration", pa.array([[1]]), "column expiration is list<"),
+        ("expiration", pa.array([1], pa.duration("s")), "column expiration is duration[s], not a date"),
+        ("expiration", pa.array([1.5]), "column expiration is double, not a date"),
+        ("gex", pa.array([1]).cast(pa.decimal256(60, 2)), "column gex is decimal256(60, 2), with more digits"),
+    ],
+)  # fmt: skip
+def test_long_columns_of_other_kinds_are_refused(
+    tmp_path: pathlib.Path, name: str, values: pa.Array, said: str
+) -> None:
+    table = pl.read_parquet(parquet(tmp_path / "a.parquet", [CLOCKS | {"strike": 740.0}])).to_arrow()
+    pq.write_table(table.append_column(name, values), tmp_path / "b.parquet")
+    command = ["ingest", "snapshots", str(tmp_path / "b.parquet"), "--symbol", "SPY", "--lake", str(tmp_path / "lake")]
+    done = CliRunner().invoke(main, [*command, "--conventions", "replay-1"])
+    assert done.exit_code == 2, done.output
+    assert said in done.stderr
+
+
+def test_a_long_row_without_a_strike_beside_others_is_rejected(tmp_path: pathlib.Path) -> None:
+    rows = [CLOCKS | {"strike": strike, "call_oi": 5.0} for strike in (740.0, None)]
+    done = copied(tmp_path / "lake", parquet(tmp_path / "a.parquet", rows))
+    assert done.exit_code == 0, done.output
+    assert "has no strike, and others of its instant have" in done.stdout
+    assert stored(tmp_path / "lake")[0]["strike"] == [740.0]
+
+
 def test_a_long_expiration_that_is_none_is_said(tmp_path: pathlib.Path) -> None:
     done = copied(
         tmp_path / "lake", parquet(tmp_path / "a.parquet", [CLOCKS | {"strike": 740.0, "expiration": "soon"}])
@@ -814,6 +843,29 @@ def test_a_mark_inside_of_a_value_that_hides_lines_is_refused(tmp_path: pathlib.
     assert done.exit_code == 2
     assert "has a quotation mark inside of a value, behind which line ends are lost" in done.stderr
     assert not (tmp_path / "lake").exists()
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r\r\n"])
+def test_lines_are_told_apart_whatever_their_ends(tmp_path: pathlib.Path, end: str) -> None:
+    lines = seconds(6)
+    path = tmp_path / "rows.csv"
+    path.write_bytes(end.join([CHAIN + ",spot", *lines, ""]).encode())
+    done = ingest("chain", tmp_path / "whole", path)
+    assert done.exit_code == 0, done.output
+    assert "SPY: 6 rows of 1 file, 6 options kept" in done.stdout
+    opened(lines, 2)
+    path.write_bytes(end.join([CHAIN + ",spot", *lines, ""]).encode())
+    done = ingest("chain", tmp_path / "one less", path)
+    assert f"is not closed on its line (first: {path}, line 4)" in " ".join(done.stdout.split())
+    lines[1] = lines[1].replace(",C,740,", ',C"x,"740,')
+    path.write_bytes(end.join([CHAIN + ",spot", *lines, ""]).encode())
+    done = ingest("chain", tmp_path / "none", path)
+    assert done.exit_code == 2
+    assert "behind which line ends are lost" in done.stderr
+    path.write_bytes((CHAIN + ",spot\n" + seconds(1)[0].replace("1.0,1.1", "1.0\r,1\r.1") + "\n").encode())
+    done = ingest("chain", tmp_path / "inside", path)
+    assert done.exit_code == 2
+    assert "1: each has an ask that is no number, such as '1 .1'" in done.stderr
 
 
 def test_quoted_values_are_read(tmp_path: pathlib.Path) -> None:

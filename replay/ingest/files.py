@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import pathlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -23,6 +24,7 @@ PARQUET_ROWS: Final = 100_000
 MALFORMED: Final = "has another number of fields than the header"
 UNCLOSED: Final = "has a quotation mark that is not closed on its line"
 CUT_SHORT: Final = "is a gzip that is cut short or damaged; fetch it again"
+_LINE_END: Final = re.compile(rb"\r+\n")
 GZIP: Final = b"\x1f\x8b"
 
 _OTHERS: Final = {
@@ -109,6 +111,8 @@ class _Lines(io.RawIOBase):
         return self._mended(data)
 
     def _mended(self, data: bytes) -> bytes:
+        if b"\r" in data:  # the parser would end a row at each
+            data = _LINE_END.sub(b"\n", data).replace(b"\r", b" ")
         if not data.isascii():
             data = data.decode("utf-8", "replace").encode()
         if b'"' in data:

@@ -222,6 +222,11 @@ def _check_columns(path: pathlib.Path, found: pa.Schema) -> None:
             number = pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind)
             if name in ("spot", *schema.LISTS) and not (number or pa.types.is_null(kind)):
                 faults.append(f"column {name} is {kind}, not a number")
+            if pa.types.is_decimal256(kind):
+                faults.append(f"column {name} is {kind}, with more digits than can be read")
+            dated = (pa.types.is_date, pa.types.is_timestamp, pa.types.is_integer, pa.types.is_string, pa.types.is_null)
+            if name == "expiration" and not (any(each(kind) for each in dated) or pa.types.is_large_string(kind)):
+                faults.append(f"column {name} is {kind}, not a date")
             if name in _CLOCKS and not (pa.types.is_timestamp(kind) and kind.tz is not None):
                 faults.append(f"column {name} is {kind}, not {schema.TIMESTAMP}")
     if faults:
@@ -305,6 +310,8 @@ def _widened(rows: pl.DataFrame, path: str, tally: Tally, *, strict: bool) -> pl
     keys = [*_CLOCKS, "strike"]
     names = [name for name in schema.VALUES if name in rows.columns]
     rows = rows.with_columns(pl.col("spot", "strike", *names).cast(pl.Float64))
+    unlisted = pl.col("strike").is_null() & pl.col("strike").is_not_null().any().over(_CLOCKS)
+    rows = _rejecting(rows, [(unlisted, "has no strike, and others of its instant have")], path, tally, strict=strict)
     rows = rows.unique(subset=[*keys, "spot", *names], keep="first", maintain_order=True)
     twice = rows.filter(rows.select(pl.struct(keys).is_duplicated()).to_series())
     if len(twice):
