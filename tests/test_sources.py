@@ -918,6 +918,16 @@ def two_rows(path: pathlib.Path, **columns: Any) -> pathlib.Path:
     return path
 
 
+@pytest.mark.parametrize("kind", ["chain", "quotes"])
+def test_decimals_of_too_many_digits_are_refused(tmp_path: pathlib.Path, kind: str) -> None:
+    table = pl.read_parquet(two_rows(tmp_path / "rows.parquet")).drop("strike").to_arrow()
+    wide = pa.array([740, 740]).cast(pa.decimal256(60, 2))
+    pq.write_table(table.append_column("strike", wide), tmp_path / "wide.parquet")
+    done = ingest(kind, tmp_path / "lake", tmp_path / "wide.parquet")
+    assert done.exit_code == 2
+    assert "column strike holds decimal256(60, 2), with more digits than can be read" in done.stderr
+
+
 MOMENT = dt.datetime(2026, 7, 24, 10)
 FAR = 2**62  # microseconds: in the year 148,108
 

@@ -245,6 +245,12 @@ def _header(path: pathlib.Path, compression: str | None) -> list[str]:
 def _parquet(path: pathlib.Path, mapping: Mapping) -> Iterator[Batch]:
     with pq.ParquetFile(path) as file:
         wanted = _wanted(path, file.schema_arrow.names, mapping)
+        for name in wanted:
+            kind = file.schema_arrow.field(name).type
+            if pa.types.is_decimal256(kind):
+                raise InputError(
+                    f"column {name.strip()} holds {kind}, with more digits than can be read", path=str(path)
+                )
         numbers = {theirs for ours, theirs in mapping.columns.items() if ours in NUMBERS}
         numbers |= {*mapping.call_columns.values(), *mapping.put_columns.values()}
         before = 0
