@@ -868,6 +868,28 @@ def test_lines_are_told_apart_whatever_their_ends(tmp_path: pathlib.Path, end: s
     assert "1: each has an ask that is no number, such as '1 .1'" in done.stderr
 
 
+def test_a_refused_file_ends_the_program_at_once(tmp_path: pathlib.Path) -> None:
+    """No thread of a parser is left that would read on, and keep the program from ending."""
+    lines = seconds(3000) * 30
+    opened(lines, 1)
+    path = write(tmp_path / "rows.csv", CHAIN + ",spot", *lines)
+    command = [sys.executable, "-m", "replay", "ingest", "chain", str(path), "--symbol", "SPY", "--preset", "generic"]
+    for _ in range(4):
+        done = subprocess.run(
+            [*command, "--strict", "--lake", str(tmp_path / "lake")], capture_output=True, timeout=120, check=False
+        )
+        assert done.returncode == 2, done.stderr
+
+
+@pytest.mark.parametrize("price", ["1e300", "0", "1e-300", "nan", "-1"])
+def test_prices_of_the_underlying_that_cannot_be_are_refused(tmp_path: pathlib.Path, price: str) -> None:
+    rows = write(tmp_path / "rows.csv", CHAIN, f"{DAY}T10:00:00,{DAY},C,740,1.0,1.1,0.2,100")
+    prices = write(tmp_path / "u.csv", "ts,price", f"{DAY}T10:00:00,{price}")
+    done = ingest("chain", tmp_path / "lake", rows, "--underlying", prices)
+    assert done.exit_code == 2
+    assert f"{prices}, line 2: has ts" in done.stderr
+
+
 def test_quoted_values_are_read(tmp_path: pathlib.Path) -> None:
     lines = [",".join(f'"{field}"' for field in line.split(",")) for line in seconds(5)]
     done = ingest("chain", tmp_path / "lake", write(tmp_path / "rows.csv", CHAIN + ",spot", *lines))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import pathlib
 import re
 from collections.abc import Iterator
@@ -75,9 +74,9 @@ class Batch:
     bytes_read: int
 
 
-class _Lines(io.RawIOBase):
-    """A CSV's bytes, on their way to a parser for which a quotation mark reaches over line ends: a line on which one is
-    not closed is given another number of fields than the header, which the parser tells of.
+class _Lines:
+    """A CSV's bytes in blocks of whole lines, for a parser for which a quotation mark reaches over line ends: a line on
+    which one is not closed is given another number of fields than the header, which the parser tells of.
 
     ``lines`` have been given, and ``unclosed`` are the numbers, from 1, of those with such a mark.
     """
@@ -85,30 +84,24 @@ class _Lines(io.RawIOBase):
     def __init__(self, source: pa.NativeFile, columns: int, path: pathlib.Path) -> None:
         self._source, self._path = source, str(path)
         self._instead = b"," * columns
-        self._rest = self._ready = b""
-        self._ended = False
         self.lines = 0
         self.unclosed: set[int] = set()
 
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        while not self._ended and (size < 0 or len(self._ready) < size):
-            self._ready += self._whole_lines()
-        size = len(self._ready) if size < 0 else size
-        given, self._ready = self._ready[:size], self._ready[size:]
-        return given
-
-    def _whole_lines(self) -> bytes:
-        data = bytes(self._source.read(BLOCK_BYTES))
-        self._ended = not data
-        data = self._rest + data
-        end = len(data) if self._ended else data.rfind(b"\n") + 1
-        data, self._rest = data[:end], data[end:]
-        if len(self._rest) > BLOCK_BYTES:
-            raise InputError(f"has a line longer than {BLOCK_BYTES:,} bytes", path=self._path, line=self.lines + 1)
-        return self._mended(data)
+    def blocks(self) -> Iterator[tuple[int, bytes]]:
+        """The blocks, each with the number of its first line."""
+        rest = b""
+        while True:
+            data = bytes(self._source.read(BLOCK_BYTES))
+            end = len(rest) + len(data) if not data else (rest + data).rfind(b"\n") + 1
+            block, left = (rest + data)[:end], (rest + data)[end:]
+            if len(left) > BLOCK_BYTES:
+                raise InputError(f"has a line longer than {BLOCK_BYTES:,} bytes", path=self._path, line=self.lines + 1)
+            first = self.lines + 1
+            if block:
+                yield first, self._mended(block)
+            if not data:
+                return
+            rest = left
 
     def _mended(self, data: bytes) -> bytes:
         if b"\r" in data:  # the parser would end a row at each
@@ -148,45 +141,58 @@ def _unread(path: pathlib.Path, magic: bytes, error: Exception) -> InputError:
 
 
 def _csv(path: pathlib.Path, mapping: Mapping, tally: Tally, magic: bytes, *, strict: bool) -> Iterator[Batch]:
-    malformed: list[int] = []
-
-    def fault(line: int) -> str:
-        return UNCLOSED if line in text.unclosed else MALFORMED
-
-    def skip(row: pyarrow.csv.InvalidRow) -> str:
-        malformed.append(row.number)
-        tally.read += 1
-        tally.reject(fault(row.number), 1, str(path), row.number)
-        return "skip"
-
     compression = "gzip" if magic[:2] == GZIP else None
+    header = _header(path, compression)
+    wanted = _wanted(path, header, mapping)
     with path.open("rb") as raw, pa.input_stream(raw, compression=compression) as source:
-        header = _header(path, compression)
-        wanted = _wanted(path, header, mapping)
         text = _Lines(source, len(header), path)
-        table = pyarrow.csv.open_csv(
-            text,
-            read_options=pyarrow.csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
-            parse_options=pyarrow.csv.ParseOptions(invalid_row_handler=skip, ignore_empty_lines=False),
-            convert_options=pyarrow.csv.ConvertOptions(
-                column_types={name: pa.string() for name in wanted},
-                include_columns=wanted,
-                strings_can_be_null=True,
-                null_values=[""],
-            ),
-        )
-        before = 0
-        for batch in table:
-            ordinal = np.arange(before, before + batch.num_rows)
-            if strict and malformed:
-                raise InputError(f"the row {fault(malformed[0])}", path=str(path), line=malformed[0])
-            lines = _physical(ordinal + 2, malformed)
-            before += batch.num_rows
-            rows = _frame(pa.table(batch))
+        for first, block in text.blocks():
+            if first == 1:
+                _, _, block = block.partition(b"\n")
+                first = 2
+            table, malformed = _parsed(block, header, wanted, first) if block else (None, [])
+            for line in malformed:
+                fault = UNCLOSED if line in text.unclosed else MALFORMED
+                if strict:
+                    raise InputError(f"the row {fault}", path=str(path), line=line)
+                tally.read += 1
+                tally.reject(fault, 1, str(path), line)
+            if table is None:
+                continue
+            if first + table.num_rows + len(malformed) <= text.lines:
+                raise InputError(
+                    "has a quotation mark inside of a value, behind which line ends are lost", path=str(path)
+                )
+            lines = _physical(np.arange(first, first + table.num_rows), malformed)
+            rows = _frame(table)
             written = rows.select(pl.any_horizontal(pl.all().is_not_null())).to_series()  # a blank line is no row
             yield Batch(rows.filter(written), lines[written.to_numpy()], raw.tell())
-        if 1 + before + len(malformed) < text.lines:
-            raise InputError("has a quotation mark inside of a value, behind which line ends are lost", path=str(path))
+
+
+def _parsed(block: bytes, header: list[str], wanted: list[str], first: int) -> tuple[pa.Table, list[int]]:
+    """The rows of a block of lines, of which the first has this number, and the numbers of those that are malformed.
+
+    A block is parsed whole and at once: a reader of a stream reads ahead in another thread, which a refusal in between
+    would leave behind.
+    """
+    malformed: list[int] = []
+
+    def skip(row: pyarrow.csv.InvalidRow) -> str:
+        malformed.append(first + row.number - 1)
+        return "skip"
+
+    table = pyarrow.csv.read_csv(
+        pa.BufferReader(block),
+        read_options=pyarrow.csv.ReadOptions(column_names=header, block_size=len(block) + 1, use_threads=False),
+        parse_options=pyarrow.csv.ParseOptions(invalid_row_handler=skip, ignore_empty_lines=False),
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types={name: pa.string() for name in wanted},
+            include_columns=wanted,
+            strings_can_be_null=True,
+            null_values=[""],
+        ),
+    )
+    return table, malformed
 
 
 def _physical(lines: np.ndarray[Any, np.dtype[np.int64]], skipped: list[int]) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -16,6 +16,7 @@ from replay.exposure.conventions import Conventions
 from replay.ingest.clock import SECOND_ADVICE, WallClock
 from replay.ingest.files import Tally, header_of, read_batches
 from replay.ingest.mapping import Mapping
+from replay.ingest.rows import PRICED
 from replay.ingest.times import instant, new_york_day, text_of
 from replay.ragged import Ints
 from replay.sessions import MINUTE, NEW_YORK, Session
@@ -96,7 +97,7 @@ def read_prices(
             if "recorded_at" in names:
                 recorded = instant(batch.rows, "recorded_at", mapping)["recorded_at_us"]
             part = part.with_columns(recorded=recorded)
-            sound = (pl.col("recorded") >= pl.col("known")) & pl.col("number").is_finite() & (pl.col("number") > 0)
+            sound = (pl.col("recorded") >= pl.col("known")) & pl.col("number").is_between(*PRICED)
             wrong = part.filter(~sound.fill_null(False))
             if len(wrong):
                 held = ", ".join(f"{name} {wrong[name][0]!s}" for name in names)
