@@ -20,10 +20,11 @@ ROOT = pathlib.Path(__file__).parent.parent
 PACKAGE = ROOT / "replay"
 
 ORDER = (
-    "errors", "contract", "schema", "sessions", "queries", "ragged", "snapshots", "storage", "exposure", "heatmap",
-    "levels", "tables", "tape", "lake", "corrections", "regenerate", "records", "strategy", "engine", "leaks", "golden", "strategies", "ingest", "verify", "quality", "render", "pytest_plugin", "cli",
+    "errors", "contract", "schema", "sessions", "products", "queries", "ragged", "snapshots", "storage", "exposure", "heatmap",
+    "levels", "tables", "tape", "market", "settlement", "lake", "corrections", "regenerate", "records", "strategy", "engine",
+    "leaks", "golden", "strategies", "ingest", "verify", "quality", "render", "pytest_plugin", "cli",
 )  # fmt: skip
-NO_LAKE = ("heatmap", "levels", "tape", "tables", "render", "ragged", "snapshots", "exposure")
+NO_LAKE = ("heatmap", "levels", "tape", "market", "settlement", "tables", "render", "ragged", "snapshots", "exposure")
 HOMES = {
     "pytest": {"pytest_plugin.py"},
     "duckdb": {"storage/engine.py"},

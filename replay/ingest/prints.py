@@ -13,9 +13,9 @@ from replay.errors import InputError
 from replay.ingest.clock import WallClock
 from replay.ingest.files import Batch, Count, Tally, header_of
 from replay.ingest.mapping import CONDITIONS, REQUIRED, Mapping
-from replay.ingest.roots import AM_SETTLED, roots_of
 from replay.ingest.rows import PRICED, TOO_MUCH, number_of, ours, such_as, with_contracts
 from replay.ingest.times import date_of, instant, new_york_day, text_of
+from replay.products import AM_SETTLED, roots_of
 from replay.sessions import find_session
 
 PRESETS: Final = ("thetadata", "generic")

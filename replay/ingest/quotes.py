@@ -26,12 +26,12 @@ from replay.ingest.clock import ADVICE, SECOND_ADVICE, WallClock
 from replay.ingest.files import Batch, Tally, header_of, read_batches
 from replay.ingest.flow import keep_flow
 from replay.ingest.mapping import Mapping
-from replay.ingest.roots import roots_of
 from replay.ingest.rows import check
 from replay.ingest.sampling import EVENTS, INTEREST, QUOTE, SPOT, QuoteCount, counted, sample, thinned
 from replay.ingest.times import new_york_day
 from replay.ingest.underlying import Prices, with_parity
 from replay.ingest.vendors import generic_mapping
+from replay.products import roots_of
 from replay.sessions import MINUTE, Session, find_session, to_us
 from replay.storage.files import Partition
 from replay.storage.writer import LakeWriter

@@ -12,8 +12,8 @@ from replay.errors import InputError
 from replay.ingest.clock import WallClock
 from replay.ingest.files import Batch, Tally
 from replay.ingest.mapping import SIDES, Mapping
-from replay.ingest.roots import AM_SETTLED
 from replay.ingest.times import date_of, divided, instant, new_york_day, possible, text_of
+from replay.products import AM_SETTLED
 from replay.sessions import find_session
 
 TOO_MUCH: Final = 1e12

@@ -23,10 +23,10 @@ from replay.ingest.clock import WallClock
 from replay.ingest.files import Tally
 from replay.ingest.flow import keep_flow
 from replay.ingest.mapping import Mapping
-from replay.ingest.roots import roots_of
 from replay.ingest.rows import NOT_0DTE, check
 from replay.ingest.underlying import Prices, with_parity
 from replay.ingest.vendors import Source, joined
+from replay.products import roots_of
 from replay.sessions import Session, find_session
 from replay.storage.files import Partition
 from replay.storage.writer import LakeWriter
