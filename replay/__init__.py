@@ -14,6 +14,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from replay.account.legs import Leg, butterfly, iron_condor, iron_fly, payoff, straddle, strangle, vertical
+    from replay.account.order import Order
+    from replay.account.portfolio import Portfolio
     from replay.engine import run
     from replay.engine.result import Result
     from replay.errors import ReplayError
@@ -28,13 +31,15 @@ if TYPE_CHECKING:
     from replay.render.plot import plot
     from replay.sessions import Session, find_session
     from replay.strategy import Context, Strategy
+    from replay.strategy.single import SingleEntry
     from replay.tape import Tape, Tick
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "Context", "Conventions", "Heatmap", "Lake", "Levels", "QualityReport", "ReplayError", "Result", "Session",
-    "Strategy", "Tape", "Tick", "assess", "audit", "exposures", "find_session", "open_lake", "plot", "run",
+    "Context", "Conventions", "Heatmap", "Lake", "Leg", "Levels", "Order", "Portfolio", "QualityReport", "ReplayError",
+    "Result", "Session", "SingleEntry", "Strategy", "Tape", "Tick", "assess", "audit", "butterfly", "exposures", "find_session",
+    "iron_condor", "iron_fly", "open_lake", "payoff", "plot", "run", "straddle", "strangle", "vertical",
 ]  # fmt: skip
 
 _HOMES = {
@@ -42,21 +47,32 @@ _HOMES = {
     "Conventions": "exposure.conventions",
     "Heatmap": "heatmap",
     "Lake": "lake",
+    "Leg": "account.legs",
     "Levels": "levels",
+    "Order": "account.order",
+    "Portfolio": "account.portfolio",
     "QualityReport": "quality.report",
     "ReplayError": "errors",
     "Result": "engine.result",
     "Session": "sessions",
+    "SingleEntry": "strategy.single",
     "Strategy": "strategy",
     "Tape": "tape",
     "Tick": "tape",
     "assess": "quality",
     "audit": "leaks",
+    "butterfly": "account.legs",
     "exposures": "exposure.frame",
     "find_session": "sessions",
+    "iron_condor": "account.legs",
+    "iron_fly": "account.legs",
     "open_lake": "lake",
+    "payoff": "account.legs",
     "plot": "render.plot",
     "run": "engine",
+    "straddle": "account.legs",
+    "strangle": "account.legs",
+    "vertical": "account.legs",
 }
 
 

@@ -19,6 +19,8 @@
     │   ├── InvalidConventions  invalid_conventions 400  conventions that do not exist, or do not serve here
     │   ├── InvalidOpenInterest invalid_oi       400  a basis of open interest that is none, or is not stored
     │   ├── InvalidRecord       invalid_record   400  a value that a strategy cannot record
+    │   ├── InvalidOrder        invalid_order    400  an order that cannot be sent
+    │   ├── InvalidTerms        invalid_terms    400  a fill model, fee, slippage or other term that is none
     │   └── NoStrikeData        no_strike_data_for_window  400  samples, but none per strike
     ├── LakeError                                503  the stored data cannot serve
     │   ├── NoLake              no_lake          503  there is no lake at that path
@@ -28,6 +30,7 @@
     │   └── MixedConventions    mixed_conventions 503  exposures under other conventions than those stored
     ├── GapFound                gap_found        503  a gap, where the policy is to stop at one
     ├── StrategyFailed          strategy_failed  500  a strategy's own error, with its session and minute
+    ├── LedgerBroken            ledger_broken    500  a ledger whose cash and positions are not its equity
     ├── InputError              invalid_input    400  a file to ingest that cannot be used
     ├── QueryError              invalid_query    400  SQL that the lake will not run
     ├── CannotWrite             cannot_write     500  a file, folder or pipe that refuses what is written
@@ -166,6 +169,18 @@ class InvalidRecord(RequestError):
     code = "invalid_record"
 
 
+class InvalidOrder(RequestError):
+    """An order that cannot be sent: a leg, quantity, limit or time in force that is none."""
+
+    code = "invalid_order"
+
+
+class InvalidTerms(RequestError):
+    """Terms that orders cannot be filled and charged on."""
+
+    code = "invalid_terms"
+
+
 class NoStrikeData(RequestError):
     """The window holds samples, but all are legacy rows without per-strike data."""
 
@@ -251,6 +266,12 @@ class StrategyFailed(ReplayError):
         self.at = at
         self.traceback = traceback
         self.result: Any = None
+
+
+class LedgerBroken(ReplayError):
+    """Cash and position value are not the equity that profits and fees make: a fault of this program."""
+
+    code = "ledger_broken"
 
 
 class InputError(ReplayError):

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from replay.exposure.conventions import REPLAY_1, Conventions, known_conventions
 from replay.ragged import Floats, Ints, Ragged
 from replay.sessions import MINUTE, to_us
 from replay.tape import Tape
@@ -41,7 +42,8 @@ class Market:
         self.ts: Ints = ts[kept]
         self.recorded_at: Ints = line.recorded_at[self._rows]
         self.spot: Floats = self._track.spot[self._rows]
-        self._lists: Mapping[str, Ragged] | None = None
+        self._columns: dict[str, Ragged] = {}
+        self._places: dict[float, Ints] = {}
 
     def __len__(self) -> int:
         return len(self.ts)
@@ -59,9 +61,54 @@ class Market:
 
     def lists(self) -> Mapping[str, Ragged]:
         """``strike`` and the four quotes by :data:`SIDES`, N rows each."""
-        if self._lists is None:
-            self._lists = self._track.snapshots(self._rows, SIDES).lists
-        return self._lists
+        if not self._columns.keys() >= set(SIDES):
+            self._columns |= self._track.snapshots(self._rows, SIDES).lists
+        return self._columns
+
+    def quotes(self, right: str, strike: float) -> tuple[Floats, Floats]:
+        """Bid and ask of one option in every snapshot, (N,) USD each, NaN where there is none."""
+        side = "call" if right == "C" else "put"
+        return self.series(f"{side}_bid", strike), self.series(f"{side}_ask", strike)
+
+    def series(self, name: str, strike: float) -> Floats:
+        """A list column at one strike in every snapshot, (N,), NaN where not known."""
+        values = self._column(name)
+        place = self._place(strike)
+        known = (place >= 0) & values.known & (place < values.lengths)
+        found = np.full(len(self), np.nan)
+        found[known] = values.values[values.starts[known] + place[known]]
+        return found
+
+    @property
+    def conventions(self) -> Conventions:
+        """Those of the session's last snapshot; the engine's own where its file names none."""
+        line = self._track.timeline
+        named = line.conventions[line.file[self._rows[-1]]] if len(self) else None
+        return known_conventions(named) or REPLAY_1
+
+    def _column(self, name: str) -> Ragged:
+        if name not in self._columns:
+            self._columns |= self._track.snapshots(self._rows, (name,)).lists
+        return self._columns[name]
+
+    def _place(self, strike: float) -> Ints:
+        """Where a strike stands in each snapshot's lists, (N,); -1 where it is not listed."""
+        found = self._places.get(strike)
+        if found is None:
+            listed = self._column("strike")
+            block = listed.block()
+            if block is not None and (listed.starts == listed.starts[0]).all():
+                block = block[:1]
+            if block is not None:
+                hit = block == strike
+                found = np.broadcast_to(np.where(hit.any(axis=1), hit.argmax(axis=1), -1), len(self))
+            else:
+                found = np.full(len(self), -1, np.int64)
+                rows = np.repeat(np.arange(len(self)), listed.lengths)
+                at = np.flatnonzero(listed.flat() == strike)
+                found[rows[at]] = at - (np.cumsum(listed.lengths) - listed.lengths)[rows[at]]
+            self._places[strike] = found
+        return found
 
     def column(self, number: int, strike: float) -> int | None:
         """Where a strike stands in a snapshot's lists; ``None`` where it is not listed."""

@@ -58,6 +58,11 @@ def roots_of(symbol: str) -> tuple[str, ...]:
     return (symbol, _SECOND[symbol]) if symbol in _SECOND else (symbol,)
 
 
+def settles_at_close(symbol: str) -> bool:
+    """Whether a symbol has options that trade on their expiration and settle at its close."""
+    return any(root not in AM_SETTLED for root in roots_of(symbol))
+
+
 def product_of(symbol: str, root: str | None = None) -> Product:
     """The options of a symbol that settle at the close.
 

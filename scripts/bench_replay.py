@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 
 import replay
 from replay import open_lake, schema
+from replay.broker.desk import Desk
+from replay.broker.terms import Terms
 from replay.engine.plan import Plan, make_plan
 from replay.engine.session import Carried, _walk, replay_session, tapes_of
 from replay.lake import Lake
@@ -98,6 +100,7 @@ class ReplayBench:
             ticks = lake.tape(SYMBOL, self.dates[0], columns=["gex"]).ticks()
         matrix = np.stack(ticks.rows("gex")[1:])
         context, strategy = Context({SYMBOL: ticks}, {}), ReadsRow()
+        desk = Desk(Terms(), {}, context.ticks, 0)
 
         def ignores(row: object) -> None:
             pass
@@ -109,7 +112,9 @@ class ReplayBench:
         timed: Timed = {}
         for _ in range(LOOPS * self.rounds):
             timed.setdefault("bare Python loop", []).append(clock(bare))
-            timed.setdefault("loop alone", []).append(clock(lambda: _walk(context, strategy, [ticks], None, None)))
+            timed.setdefault("loop alone", []).append(
+                clock(lambda: _walk(context, strategy, [ticks], desk, None, None))
+            )
         return timed
 
     def make_long(self) -> list[dt.date]:

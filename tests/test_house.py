@@ -21,10 +21,23 @@ PACKAGE = ROOT / "replay"
 
 ORDER = (
     "errors", "contract", "schema", "sessions", "products", "queries", "ragged", "snapshots", "storage", "exposure", "heatmap",
-    "levels", "tables", "tape", "market", "settlement", "lake", "corrections", "regenerate", "records", "strategy", "engine",
+    "levels", "tables", "tape", "market", "settlement", "lake", "corrections", "regenerate", "records", "account", "strategy", "broker", "engine",
     "leaks", "golden", "strategies", "ingest", "verify", "quality", "render", "pytest_plugin", "cli",
 )  # fmt: skip
-NO_LAKE = ("heatmap", "levels", "tape", "market", "settlement", "tables", "render", "ragged", "snapshots", "exposure")
+NO_LAKE = (
+    "heatmap",
+    "levels",
+    "tape",
+    "market",
+    "settlement",
+    "account",
+    "broker",
+    "tables",
+    "render",
+    "ragged",
+    "snapshots",
+    "exposure",
+)
 HOMES = {
     "pytest": {"pytest_plugin.py"},
     "duckdb": {"storage/engine.py"},
@@ -35,7 +48,17 @@ HOMES = {
     "scipy": {"exposure/"},
     "urllib3": {"ingest/record.py"},
     "databento_dbn": {"ingest/opra.py"},
-    "pyarrow": {"schema.py", "ragged.py", "storage/", "ingest/", "verify.py", "tables.py", "records.py", "engine/"},
+    "pyarrow": {
+        "schema.py",
+        "ragged.py",
+        "storage/",
+        "ingest/",
+        "verify.py",
+        "tables.py",
+        "records.py",
+        "broker/",
+        "engine/",
+    },
 }
 
 

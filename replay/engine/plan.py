@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import replay
 from replay import contract
+from replay.broker.terms import Asked, Terms, make_terms
 from replay.errors import InvalidRun
 from replay.exposure.restate import AS_STORED, Restatement
 from replay.lake import Lake
@@ -46,6 +47,8 @@ class Plan:
         Sessions of the exchange between the first and the last asked for, of which the lake holds nothing.
     stated
         On which open interest, and under which conventions, exposures are shown.
+    terms
+        On which orders are filled, charged and settled.
     """
 
     strategy: Loaded
@@ -60,6 +63,7 @@ class Plan:
     dates: tuple[dt.date, ...] = ()
     missing: tuple[dt.date, ...] = ()
     stated: Restatement = AS_STORED
+    terms: Terms = field(default_factory=Terms)
 
     def describe(self) -> dict[str, Any]:
         """What decides the bytes, as plain values for ``run.json``."""
@@ -78,6 +82,7 @@ class Plan:
             "seed": self.seed,
             "tier": self.tier,
             **({} if self.stated.as_stored else {"stated": dataclasses.asdict(self.stated)}),
+            "terms": self.terms.describe(),
             "dates": [date.isoformat() for date in self.dates],
             "missing_sessions": [date.isoformat() for date in self.missing],
             "versions": versions(),
@@ -105,6 +110,7 @@ def make_plan(
     tier: str | None,
     request: Mapping[str, Any],
     stated: Restatement = AS_STORED,
+    terms: Asked | None = None,
 ) -> Plan:
     """A plan from what was asked for, checked; the lake tells which sessions there are.
 
@@ -115,6 +121,10 @@ def make_plan(
     """
     names = _symbols(symbols, lake)
     policy = parse_gaps(gaps)
+    delay = duration_text(parse_duration(latency, "latency"))
+    asked: Asked = {**(terms or {})}
+    if asked.get("order_latency") is None:
+        asked["order_latency"] = delay
     dates, missing = _dates(names, lake, start, end)
     session = find_session(dates[0])
     assert session is not None, "only sessions are chosen"
@@ -139,7 +149,7 @@ def make_plan(
         strategy.settle(params),
         names,
         duration_text(parse_duration(step, "step")),
-        duration_text(parse_duration(latency, "latency")),
+        delay,
         str(policy),
         seed,
         contract.check_tier(tier),
@@ -147,6 +157,7 @@ def make_plan(
         dates,
         missing,
         stated,
+        make_terms(names, **asked),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import pathlib
 import traceback
 from collections.abc import Callable, Mapping
@@ -13,9 +14,12 @@ from typing import Any, Final
 import pyarrow as pa
 
 import replay
+from replay.broker.account import tables_of
+from replay.broker.desk import Desk
 from replay.engine.plan import Plan
 from replay.errors import GapFound, ReplayError
 from replay.lake import Lake
+from replay.market import Market
 from replay.records import moment_text
 from replay.sessions import iso_utc
 from replay.strategy import Context, Strategy
@@ -35,6 +39,8 @@ class Part:
 
     ``told`` is its entry in ``run.json``; ``files`` are the hashes of the files read; ``error`` is why it ended before
     the close (``kind``, ``message``, ``session``, ``at``, ...), or ``None``; ``raised`` is the exception, if at hand.
+    ``trading`` are the tables of :data:`replay.broker.account.TABLES` where orders were sent, of a session that did not
+    end the ledger alone.
     """
 
     date: dt.date
@@ -44,14 +50,16 @@ class Part:
     logged: list[dict[str, str]]
     error: dict[str, str] | None = None
     raised: BaseException | None = None
+    trading: Mapping[str, pa.Table] = field(default_factory=dict)
 
 
 @dataclass
 class Carried:
-    """A strategy between sessions: its instance and state where it carries them, and the columns it has read."""
+    """A strategy between sessions: its instance, state and cash where it carries them, and the columns it has read."""
 
     instance: Strategy | None = None
     state: dict[str, Any] = field(default_factory=dict)
+    cash: int | None = None
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
@@ -75,6 +83,7 @@ def replay_session(
     *,
     until: int | None = None,
     ticked: Ticked | None = None,
+    markets: Mapping[str, Tape] | None = None,
 ) -> Part:
     """Replay one session.
 
@@ -88,15 +97,21 @@ def replay_session(
         Stop after the tick at this instant, microseconds, as if killed there: ``on_close`` is not called.
     ticked
         Called every so often.
+    markets
+        The tapes that orders are filled on; ``None``: the same.
     """
     views = {symbol: tape.ticks(plan.step, plan.latency, plan.gaps) for symbol, tape in tapes.items()}
     keeps = plan.strategy.carries_state
     ctx = Context(views, carried.state if keeps else {}, plan.seed)
+    cash = carried.cash if keeps and carried.cash is not None else plan.terms.capital
+    made = {symbol: functools.partial(Market, tape) for symbol, tape in (markets or tapes).items()}
+    desk = Desk(plan.terms, made, ctx.ticks, cash, plan.gaps)
+    ctx.trade_at(desk)
     error: dict[str, str] | None = None
     ended: BaseException | None = None
     try:
         strategy = carried.instance if keeps and carried.instance else plan.strategy.make(plan.params, plan.request)
-        _walk(ctx, strategy, list(views.values()), until, ticked)
+        _walk(ctx, strategy, list(views.values()), desk, until, ticked)
         carried.instance = strategy if keeps else None
     except GapFound as gap:
         ended, error = gap, _failure("gap", gap.message, ctx) | {
@@ -107,6 +122,8 @@ def replay_session(
     except (Exception, SystemExit) as raised:  # noqa: BLE001  # whatever a strategy raises ends its run
         said = str(raised) if isinstance(raised, ReplayError) else f"{type(raised).__name__}: {raised}".rstrip(": ")
         ended, error = raised, _failure("failed", said, ctx) | {"traceback": _own_traceback(raised)}
+    trading = _trading(desk, views, whole=error is None and until is None)
+    carried.cash = desk.start if desk.book.lots else desk.book.cash
     carried.columns = {symbol: tuple(ticks.tape.columns_read()) for symbol, ticks in views.items()}
     return Part(
         ctx.session.date,
@@ -116,10 +133,20 @@ def replay_session(
         [{"at": moment_text(at), "message": message} for at, message in ctx.logged],
         error,
         ended,
+        trading,
     )
 
 
-def _walk(ctx: Context, strategy: Strategy, views: list[Ticks], until: int | None, ticked: Ticked | None) -> None:
+def _trading(desk: Desk, views: Mapping[str, Ticks], *, whole: bool) -> dict[str, pa.Table]:
+    """The tables of what was traded; of a session that did not end the ledger alone."""
+    if not desk.orders:
+        return {}
+    return tables_of(desk, next(iter(views.values())).instants[1:]) if whole else {"ledger": desk.ledger.table()}
+
+
+def _walk(
+    ctx: Context, strategy: Strategy, views: list[Ticks], desk: Desk, until: int | None, ticked: Ticked | None
+) -> None:
     """Call the callbacks, instant after instant."""
     breaches = [(stop, ticks) for ticks in views if (stop := ticks.breach()) is not None]
     stop, broken = min(breaches, key=lambda each: each[0][0], default=(None, views[0]))
@@ -135,6 +162,9 @@ def _walk(ctx: Context, strategy: Strategy, views: list[Ticks], until: int | Non
                 ctx._i = i
             else:
                 ctx.move(i)
+            if desk.working:
+                for order in desk.match(instants[i]):
+                    strategy.on_fill(ctx, order)
             returned = on_tick(ctx)
             if returned is not None:
                 take(returned)
@@ -145,6 +175,7 @@ def _walk(ctx: Context, strategy: Strategy, views: list[Ticks], until: int | Non
         raise broken.gap_found(stop)
     if until is None:
         strategy.on_close(ctx)
+        desk.settle()
 
 
 def _told(ctx: Context, views: Mapping[str, Ticks], done: int) -> dict[str, Any]:

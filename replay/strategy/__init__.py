@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from replay.errors import InvalidRecord, InvalidSymbol
+from replay.account.legs import Leg
+from replay.account.order import Order
+from replay.account.portfolio import Portfolio
+from replay.errors import InvalidOrder, InvalidRecord, InvalidSymbol
 from replay.records import Recorder
+from replay.sessions import MINUTE, to_us
 from replay.tape import Tick, Ticks
 
 __all__ = ["Context", "Strategy"]
+
+
+class Desk(Protocol):
+    """Where a context's orders go."""
+
+    portfolio: Portfolio
+    orders: list[Order]
+
+    def send(self, symbol: str, legs: Any, quantity: int, limit: float | None, tif: str, tag: str) -> Order:
+        """Send an order at the instant the strategy stands at."""
+        ...
 
 
 class Strategy:
@@ -29,6 +44,9 @@ class Strategy:
 
     def on_open(self, ctx: Context) -> None:
         """Once a session, at the open, before the first tick."""
+
+    def on_fill(self, ctx: Context, order: Order) -> None:
+        """When a fill becomes known: at the first tick from the filling snapshot on, before :meth:`on_tick`."""
 
     def on_tick(self, ctx: Context) -> Mapping[str, Any] | None:
         """At each step of the clock after the open, up to and including the close."""
@@ -48,7 +66,7 @@ class Context(Tick):
         The symbols of the run, in its order; ``ctx["QQQ"]`` is the tick of one of them at the same instant.
     """
 
-    __slots__ = ("_logged", "_recorder", "_rng", "_seed", "_views", "state", "symbols")
+    __slots__ = ("_close", "_desk", "_logged", "_recorder", "_rng", "_seed", "_views", "state", "symbols")
 
     def __init__(self, views: Mapping[str, Ticks], state: dict[str, Any], seed: int = 0) -> None:
         self.symbols = tuple(views)
@@ -60,6 +78,8 @@ class Context(Tick):
         self._logged: list[tuple[int, str]] = []
         self._seed = seed
         self._rng: np.random.Generator | None = None
+        self._desk: Desk | None = None
+        self._close = to_us(self.session.close)
 
     def __getitem__(self, symbol: str) -> Tick:
         try:
@@ -73,6 +93,82 @@ class Context(Tick):
         if self._rng is None:
             self._rng = np.random.default_rng([self._seed, self.session.date.toordinal()])
         return self._rng
+
+    def order(
+        self,
+        legs: Leg | Iterable[Leg | Sequence[Any]],
+        qty: int = 1,
+        limit: float | None = None,
+        tif: str = "session",
+        tag: str = "",
+        *,
+        symbol: str | None = None,
+    ) -> Order:
+        """Send an order for combinations of options that expire today.
+
+        It is matched against the market's snapshots after this instant, whenever those become known here; it is filled
+        whole or not at all.
+
+        Parameters
+        ----------
+        legs
+            A :class:`~replay.Leg` or several, as ``iron_fly(740, 5)`` makes them.
+        qty
+            Combinations to buy; below 0 to sell.
+        limit
+            USD a share and combination: the most a purchase pays, the least a sale receives; ``None``: at the market.
+        tif
+            ``session``, ``ioc`` (the first snapshot alone), or a length of time such as ``10m``.
+        tag
+            Your own name for it, in the ledger.
+        symbol
+            Of which of the run's symbols; ``None``: the first.
+
+        Returns
+        -------
+        The order, whose ``status`` tells what became of it, as far as is known here.
+
+        Raises
+        ------
+        InvalidOrder
+            For what cannot be ordered; nothing is sent then.
+        """
+        if symbol is not None and symbol not in self._views:
+            raise InvalidSymbol(f"symbol {symbol!r} is not in this run; it has {', '.join(self.symbols)}")
+        return self._at_desk.send(symbol or self.symbols[0], legs, qty, limit, tif, tag)
+
+    def flatten(
+        self, limit: float | None = None, tif: str = "session", tag: str = "", *, symbol: str | None = None
+    ) -> Order | None:
+        """Send one order that closes a symbol's positions, but for long options without a bid; ``None`` where there is
+        nothing to close. As :meth:`order`."""
+        closing = self.portfolio.closing(symbol or self.symbols[0])
+        return None if closing is None else self.order(*closing, limit, tif, tag, symbol=symbol)
+
+    @property
+    def portfolio(self) -> Portfolio:
+        """Positions, cash, greeks, profit and buying power, as far as they are known at this instant."""
+        return self._at_desk.portfolio
+
+    @property
+    def orders(self) -> tuple[Order, ...]:
+        """Every order of this session, in the order sent."""
+        return tuple(self._at_desk.orders)
+
+    @property
+    def _at_desk(self) -> Desk:
+        if self._desk is None:
+            raise InvalidOrder("this context has no broker; orders are taken in a run")
+        return self._desk
+
+    @property
+    def ticks(self) -> Mapping[str, Tick]:
+        """The tick of each symbol, by its name."""
+        return self._views
+
+    def trade_at(self, desk: Desk) -> None:
+        """Have orders go to this desk."""
+        self._desk = desk
 
     def record(self, **values: Any) -> None:
         """Record a row at this instant: numbers, text, dates, aware datetimes, timedeltas, lists of them, ``None``."""
@@ -107,6 +203,11 @@ class Context(Tick):
     def logged(self) -> list[tuple[int, str]]:
         """What was logged so far: instant in microseconds, and text."""
         return self._logged
+
+    @property
+    def minutes_left(self) -> float:
+        """Minutes until the close."""
+        return (self._close - self._ticks.instants[self._i]) / MINUTE
 
     @property
     def elapsed(self) -> dt.timedelta:
