@@ -38,8 +38,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Context", "Conventions", "Heatmap", "Lake", "Leg", "Levels", "Order", "Portfolio", "QualityReport", "ReplayError",
-    "Result", "Session", "SingleEntry", "Strategy", "Tape", "Tick", "assess", "audit", "butterfly", "exposures", "find_session",
-    "iron_condor", "iron_fly", "open_lake", "payoff", "plot", "run", "straddle", "strangle", "vertical",
+    "Result", "Session", "SingleEntry", "Strategy", "Tape", "Tick", "assess", "audit", "butterfly", "exposures",
+    "find_session", "iron_condor", "iron_fly", "open_lake", "payoff", "plot", "run", "straddle", "strangle", "vertical",
 ]  # fmt: skip
 
 _HOMES = {

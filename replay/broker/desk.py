@@ -162,7 +162,7 @@ class Desk:
         for each in self.working:
             self._end(each.order, EXPIRED, "expire", close, each.order.reason or "not reached by the close")
         self.working = []
-        for symbol in sorted({contract.symbol for contract in self.book.lots}):
+        for symbol in sorted({each.contract.symbol for each in self.executions}):
             found = self.settlements[symbol] = self.terms.settlements.of(self.market(symbol), self._gaps)
             held = [each for each in self.book.lots if each.symbol == symbol]
             for contract in sorted(held, key=lambda each: (each.strike, each.right)):

@@ -10,13 +10,16 @@ import os
 import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Unpack
 
+from replay.broker.terms import Asked
 from replay.engine.folder import FORMATS, FolderParts, MemoryParts
 from replay.engine.plan import Plan, make_plan
-from replay.engine.pool import check_workers, parts
+from replay.engine.pool import check_workers
+from replay.engine.pool import parts as session_parts
 from replay.engine.result import Result
 from replay.engine.session import Carried, Part
+from replay.engine.trading import joined, session_tables, sums
 from replay.errors import GapFound, InvalidRecord, InvalidRun, StrategyFailed
 from replay.exposure.restate import Restatement
 from replay.lake import Lake, open_lake
@@ -69,6 +72,7 @@ def run(
     form: str = "parquet",
     resume: bool = False,
     progress: Callable[[Progress], None] | None = None,
+    **terms: Unpack[Asked],
 ) -> Result:
     """Replay sessions tick by tick into a strategy.
 
@@ -105,10 +109,14 @@ def run(
         on with the run in it.
     progress
         Called as the run goes on.
+    terms
+        ``fill``, ``fees``, ``slippage``, ``epsilon``, ``max_wait``, ``max_spread``, ``capital``, ``order_latency``,
+        ``root`` and ``settlement``: what orders are filled, charged and settled on; see
+        :func:`replay.broker.terms.make_terms`. Without an ``order_latency`` of their own orders take ``latency``.
 
     Returns
     -------
-    :class:`~replay.Result`: the recorded rows, the gaps, and what ran.
+    :class:`~replay.Result`: the recorded rows, what was traded, the gaps, and what ran.
 
     Raises
     ------
@@ -131,7 +139,7 @@ def run(
             loaded, opened, symbols=symbols, start=start, end=end, step=step, params=params or {}, latency=latency,
             gaps=gaps, seed=seed, tier=tier,
             request={"metric": metric, "mode": mode, "minutes": minutes} if style == "snapshot" else {},
-            stated=Restatement(oi, share, conventions),
+            stated=Restatement(oi, share, conventions), terms=terms,
         )  # fmt: skip
         check_workers(plan, workers)
         return _run(plan, opened, workers, None if out is None else pathlib.Path(out), form, resume, progress)
@@ -158,7 +166,10 @@ def _run(
     memory = MemoryParts()
     last = _replay(plan, lake, workers, memory, Carried(), [], progress)
     kept = [*memory, *([last] if last else [])]
-    result = Result(_told(plan, kept, form), None, lambda: iter([part.table for part in kept]), _log(kept))
+    result = Result(
+        _told(plan, lambda: kept, form), None, lambda: iter([part.table for part in kept]), _log(kept),
+        lambda name: joined(name, session_tables(kept, plan)),
+    )  # fmt: skip
     if last is not None:
         raise _raised(last, result) from last.raised
     return result
@@ -177,7 +188,7 @@ def _run_into(
     done = folder.begin(resume=resume, lake=lake)
     finished = folder.finished()
     if finished is not None:
-        return Result(finished, folder.path, lambda: folder.written(form), folder.log())
+        return Result(finished, folder.path, lambda: folder.written(form), folder.log(), folder.traded)
     carried = Carried()
     if plan.strategy.carries_state and done:
         found = folder.carried(done)
@@ -187,11 +198,11 @@ def _run_into(
         carried = found or carried
     last = _replay(plan, lake, workers, folder, carried, done, progress)
     further = [last] if last else []
-    run = _told(plan, itertools.chain(folder, further), form)
+    run = _told(plan, lambda: itertools.chain(folder, further), form)
     log = _log(itertools.chain(folder, further))
     typed = [] if form == "parquet" else [part.table for part in itertools.chain(folder, further)]
     folder.write(run, further, form)
-    result = Result(run, folder.path, lambda: iter(typed) if typed else folder.written(form), log)
+    result = Result(run, folder.path, lambda: iter(typed) if typed else folder.written(form), log, folder.traded)
     if last is not None:
         raise _raised(last, result) from last.raised
     return result
@@ -217,7 +228,9 @@ def _replay(
 
     tell()
     try:
-        for part in parts(plan, lake, left, workers=workers, carried=carried, ticked=tell if progress else None):
+        for part in session_parts(
+            plan, lake, left, workers=workers, carried=carried, ticked=tell if progress else None
+        ):
             try:
                 schema = common_schema([schema, part.table.schema])
             except InvalidRecord as error:
@@ -251,12 +264,13 @@ def _log(found: Iterable[Part]) -> tuple[dict[str, str], ...]:
     return tuple(line for part in found for line in part.logged)
 
 
-def _told(plan: Plan, found: Iterable[Part], form: str) -> dict[str, Any]:
+def _told(plan: Plan, parts: Callable[[], Iterable[Part]], form: str) -> dict[str, Any]:
     """What ``run.json`` says."""
     sessions: list[dict[str, Any]] = []
     files: dict[str, str] = {}
-    error, rows = None, 0
-    for part in found:
+    error, rows, orders = None, 0, False
+    for part in parts():
+        orders = orders or bool(part.trading)
         sessions += [part.told] if part.told else []
         files |= part.files
         rows += len(part.table)
@@ -265,6 +279,7 @@ def _told(plan: Plan, found: Iterable[Part], form: str) -> dict[str, Any]:
         "format": form,
         "status": "complete" if error is None else error["kind"],
         "records": rows,
+        **({"trading": sums(session_tables(parts(), plan))} if orders else {}),
         "sessions": sessions,
         "lake": {"fingerprint": _digest(files), "files": dict(sorted(files.items()))},
         "error": None if error is None else {key: value for key, value in error.items() if key != "traceback"},

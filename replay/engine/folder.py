@@ -17,8 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from replay import tables
+from replay.broker.account import TABLES
 from replay.engine.plan import Plan
 from replay.engine.session import Carried, Part
+from replay.engine.trading import session_tables, write_tables
 from replay.errors import CannotWrite, InvalidRun
 from replay.lake import Lake
 from replay.records import common_schema, conformed
@@ -109,14 +111,19 @@ class FolderParts:
     def _check_finished(self, run: dict[str, Any], lake: Lake) -> None:
         """Raise :class:`~replay.errors.InvalidRun` unless a complete run is all there, and of the lake as it is."""
         records = self.path / f"records.{run['format']}"
-        if not records.is_file():
-            raise InvalidRun(f"{records} is gone, though its run is complete; name another folder")
+        for needed in (records, *(self.table(name) for name in TABLES if "trading" in run)):
+            if not needed.is_file():
+                raise InvalidRun(f"{needed} is gone, though its run is complete; name another folder")
         now: dict[str, str] = {}
         for date in self._plan.dates:
             for symbol in self._plan.symbols:
                 now |= lake.fingerprint(symbol, date, self._plan.tier)
         if now != run["lake"]["files"]:
             raise InvalidRun(f"{self.path} holds a complete run of the lake as it was; the lake has changed since")
+
+    def table(self, name: str) -> pathlib.Path:
+        """Where one of the tables of what was traded lies."""
+        return self.path / f"{name}.parquet"
 
     def log(self) -> tuple[dict[str, str], ...]:
         """The log that was written."""
@@ -140,20 +147,23 @@ class FolderParts:
 
     def add(self, part: Part, carried: Carried) -> None:
         """Keep a finished session, and what the strategy carries on from it."""
-        metadata = {b"replay.part": _json({"told": part.told, "files": part.files, "logged": part.logged})}
-        sink = pa.BufferOutputStream()
+        metadata = {
+            b"replay.part": _json(
+                {"told": part.told, "files": part.files, "logged": part.logged, "tables": list(part.trading)}
+            )
+        }
         table = part.table.replace_schema_metadata(metadata)
-        with pa.ipc.new_file(sink, table.schema) as writer:
-            writer.write_table(table)
         with self._writing():
+            for name, each in part.trading.items():
+                _write(self._table_file(part.date, name), _ipc(each))
             if self._plan.strategy.carries_state:
                 _write(self._parts / _STATE, _pickled(part.date, carried, self._plan.strategy.name))
-            _write(self._file(part.date), sink.getvalue().to_pybytes())
+            _write(self._file(part.date), _ipc(table))
 
     def carried(self, done: list[dt.date]) -> Carried | None:
         """What the strategy carried on from the last of these sessions; ``None`` if it cannot be told."""
         try:
-            date, instance, values, state = pickle.loads((self._parts / _STATE).read_bytes())  # noqa: S301  # own file
+            date, instance, values, state, cash = pickle.loads((self._parts / _STATE).read_bytes())  # noqa: S301  # own file
         except (OSError, pickle.PickleError, EOFError, ValueError, ImportError, AttributeError):
             return None
         if not done or date != done[-1]:
@@ -161,13 +171,17 @@ class FolderParts:
         strategy = self._plan.strategy.make(self._plan.params, self._plan.request)
         if instance:
             vars(strategy).update(values)
-        return Carried(strategy, state)
+        return Carried(strategy, state, cash)
 
     def __iter__(self) -> Iterator[Part]:
         for date in self._plan.dates:
             if not self._file(date).is_file():
                 return
             yield self._read(date)
+
+    def traded(self, name: str) -> pa.Table:
+        """One of the tables of what was traded."""
+        return pq.read_table(self.table(name))
 
     def written(self, form: str) -> Iterator[pa.Table]:
         """The records that were written."""
@@ -190,6 +204,8 @@ class FolderParts:
             lines = [json.dumps(line, ensure_ascii=False) + "\n" for part in self._all(parts) for line in part.logged]
             if lines:
                 _write(self.path / LOG, "".join(lines).encode())
+            if "trading" in run:
+                write_tables(self.path, session_tables(self._all(parts), self._plan))
             _write(self.path / RUN, _json(run))
             if run["status"] == "complete":
                 shutil.rmtree(self._parts)
@@ -212,6 +228,9 @@ class FolderParts:
                     return found
         return None
 
+    def _table_file(self, date: dt.date, name: str) -> pathlib.Path:
+        return self._parts / f"{date.isoformat()}.{name}.arrow"
+
     def _file(self, date: dt.date) -> pathlib.Path:
         return self._parts / f"{date.isoformat()}.arrow"
 
@@ -222,7 +241,11 @@ class FolderParts:
             told = json.loads(table.schema.metadata[b"replay.part"])
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
             raise InvalidRun(f"{self._file(date)} cannot be read: {error}; remove it and resume") from error
-        return Part(date, table.replace_schema_metadata(None), told["told"], told["files"], told["logged"])
+        traded = {name: self._table_file(date, name) for name in told["tables"]}
+        return Part(
+            date, table.replace_schema_metadata(None), told["told"], told["files"], told["logged"],
+            trading=_Stored(traded),
+        )  # fmt: skip
 
     def _check_files(self, part: Part, lake: Lake) -> None:
         now: dict[str, str] = {}
@@ -240,6 +263,34 @@ class FolderParts:
             yield
         except OSError as error:
             raise CannotWrite(str(self.path), error) from error
+
+
+class _Stored(Mapping[str, pa.Table]):
+    """Tables read from their files when they are asked for."""
+
+    def __init__(self, files: Mapping[str, pathlib.Path]) -> None:
+        self._files = files
+
+    def __getitem__(self, name: str) -> pa.Table:
+        try:
+            with pa.OSFile(str(self._files[name])) as source:
+                return pa.ipc.open_file(source).read_all()
+        except (pa.ArrowException, OSError) as error:
+            raise InvalidRun(f"{self._files[name]} cannot be read: {error}; remove its session and resume") from error
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+
+def _ipc(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    found: bytes = sink.getvalue().to_pybytes()
+    return found
 
 
 def _write(path: pathlib.Path, data: bytes) -> None:
@@ -279,7 +330,7 @@ def _pickled(date: dt.date, carried: Carried, name: str) -> bytes:
     if any("__slots__" in vars(base) for base in type(carried.instance).__mro__[:-1] if base is not object):
         raise InvalidRun(f"strategy {name} has __slots__, which a resumption would lose; use plain attributes")
     try:
-        return pickle.dumps((date, carried.instance is not None, values, carried.state))
+        return pickle.dumps((date, carried.instance is not None, values, carried.state, carried.cash))
     except Exception as error:
         raise InvalidRun(
             f"strategy {name} carries what cannot be kept for a resumption ({type(error).__name__}: {error}); "

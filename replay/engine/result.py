@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from replay.broker.account import TABLES
 from replay.records import joined
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Result:
     path: pathlib.Path | None
     _tables: Callable[[], Iterator[pa.Table]]
     _logged: tuple[dict[str, str], ...] = ()
+    _trading: Callable[[str], pa.Table] | None = None
 
     @property
     def status(self) -> str:
@@ -53,6 +55,35 @@ class Result:
         import polars as pl
 
         frame = pl.from_arrow(self.to_arrow())
+        assert isinstance(frame, pl.DataFrame)
+        return frame
+
+    @property
+    def traded(self) -> bool:
+        """Whether any order was sent."""
+        return "trading" in self.run
+
+    def ledger(self) -> pl.DataFrame:
+        """Every order, fill, miss, fee and settlement; columns as :data:`replay.broker.ledger.SCHEMA`."""
+        return self._frame("ledger")
+
+    def equity(self) -> pl.DataFrame:
+        """The account tick by tick; columns as :data:`replay.broker.equity.SCHEMA`."""
+        return self._frame("equity")
+
+    def trades(self) -> pl.DataFrame:
+        """The round trips; columns as :data:`replay.broker.trades.SCHEMA`."""
+        return self._frame("trades")
+
+    def by_session(self) -> pl.DataFrame:
+        """One row a session; columns as :data:`replay.broker.account.SESSIONS`."""
+        return self._frame("sessions")
+
+    def _frame(self, name: str) -> pl.DataFrame:
+        import polars as pl
+
+        table = TABLES[name].empty_table() if self._trading is None or not self.traded else self._trading(name)
+        frame = pl.from_arrow(table)
         assert isinstance(frame, pl.DataFrame)
         return frame
 

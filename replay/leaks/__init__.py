@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
+from replay.broker.terms import Asked
 from replay.engine.plan import make_plan
 from replay.errors import InvalidRun
 from replay.exposure.restate import Restatement
@@ -42,6 +43,7 @@ def audit(
     conventions: str | None = None,
     sample: int | None = SAMPLE,
     progress: Callable[[int, int], None] | None = None,
+    **terms: Unpack[Asked],
 ) -> Audit:
     """Run a strategy's sessions with the future replaced, and again as they are; see what changes.
 
@@ -53,7 +55,7 @@ def audit(
     Parameters
     ----------
     strategy, lake, symbols, start, end, step, params, latency, gaps, seed, tier, style, metric, mode, minutes,
-    oi, share, conventions
+    oi, share, conventions, terms
         As for :func:`replay.run`.
     sample
         How many instants of each session; ``None``: the open and every tick.
@@ -81,7 +83,7 @@ def audit(
             loaded, opened, symbols=symbols, start=start, end=end, step=step, params=params or {}, latency=latency,
             gaps=gaps, seed=seed, tier=tier,
             request={"metric": metric, "mode": mode, "minutes": minutes} if style == "snapshot" else {},
-            stated=Restatement(oi, share, conventions),
+            stated=Restatement(oi, share, conventions), terms=terms,
         )  # fmt: skip
         return Auditor(plan, opened, sample, progress).run()
     finally:

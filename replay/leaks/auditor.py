@@ -21,7 +21,7 @@ from replay.leaks.future import PERTURBATIONS, Cut, perturbed
 from replay.leaks.guard import Guard
 from replay.leaks.report import Audit, Finding
 from replay.records import common_schema, conformed, moment_text
-from replay.sessions import NEW_YORK, parse_duration, to_us
+from replay.sessions import LATEST, NEW_YORK, parse_duration, to_us
 from replay.strategy import Context, Strategy
 from replay.strategy.loading import Loaded
 from replay.tape import Tape, Track, clock
@@ -121,19 +121,29 @@ class Auditor:
         if why is not None:
             self._notes["fresh"] = f"not run in a fresh process, {why}"
 
-    def _replay(self, plan: Plan, tapes: Mapping[str, Tape], carried: Carried, until: int | None = None) -> Part:
+    def _replay(
+        self,
+        plan: Plan,
+        tapes: Mapping[str, Tape],
+        carried: Carried,
+        until: int | None = None,
+        markets: Mapping[str, Tape] | None = None,
+    ) -> Part:
         """Replay a session; what its tracks read, the engine reads, and no strategy."""
-        own = {
+        own = self._all_aside(tapes)
+        part = replay_session(plan, own, carried, until=until, markets=self._all_aside(markets) if markets else own)
+        if part.error is not None and part.error["kind"] == "interrupted":
+            raise KeyboardInterrupt
+        self._ticks += int(part.told["ticks"])
+        return part
+
+    def _all_aside(self, tapes: Mapping[str, Tape]) -> dict[str, Tape]:
+        return {
             name: Tape(
                 tape.symbol, tape.session, [self._aside(track) for track in tape.tracks], tape.tier, stated=tape.stated
             )
             for name, tape in tapes.items()
         }
-        part = replay_session(plan, own, carried, until=until)
-        if part.error is not None and part.error["kind"] == "interrupted":
-            raise KeyboardInterrupt
-        self._ticks += int(part.told["ticks"])
-        return part
 
     def _aside(self, track: Track) -> Track:
         def read(names: Any) -> Any:
@@ -152,10 +162,15 @@ class Auditor:
         last = int(_instants(tapes, self._plan)[-1])
         for at in self._chosen(tapes):
             self._instants += 1
-            cut = Cut(at, at - self._latency)
+            cut, traded = (
+                Cut(at, at - self._latency),
+                Cut(at, LATEST),
+            )  # orders are filled on all that was quoted by now
             for number, how in enumerate(PERTURBATIONS):
-                changed = {name: perturbed(tape, cut, how, self._plan.seed + number) for name, tape in tapes.items()}
-                part = self._replay(self._plan, changed, _copied(given, self._plan), None if at == last else at)
+                seed, until = self._plan.seed + number, None if at == last else at
+                changed = {name: perturbed(tape, cut, how, seed) for name, tape in tapes.items()}
+                markets = {name: perturbed(tape, traded, how, seed) for name, tape in tapes.items()}
+                part = self._replay(self._plan, changed, _copied(given, self._plan), until, markets)
                 self._compare(reference, part, at, "future", how)
 
     def _chosen(self, tapes: Mapping[str, Tape]) -> list[int]:
@@ -247,6 +262,9 @@ def _said(part: Part, table: Any, until: int | None) -> Said:
         (dt.datetime.fromisoformat(line["at"]).replace(tzinfo=NEW_YORK), {"log": line["message"]})
         for line in part.logged
     )
+    if "ledger" in part.trading:
+        sent = (row for row in part.trading["ledger"].to_pylist() if row["event"] in ("order", "cancel"))
+        said.extend((row["at"], {row["event"]: f"{row['quantity']:+d} x ({row['legs']})"}) for row in sent)
     return [
         (f"{at:%H:%M:%S}", {k: v for k, v in fields.items() if k not in ("session", "at")})
         for at, fields in said

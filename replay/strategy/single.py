@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from replay.account.order import Order
@@ -40,7 +42,7 @@ class SingleEntry(Strategy):
         """Whether to enter now."""
         return ctx.minutes_left <= self.minutes
 
-    def on_open(self, ctx: Context) -> None:
+    def on_open(self, ctx: Context) -> None:  # noqa: ARG002  # as every strategy's
         """Nothing is held."""
         self._entry: Order | None = None
         self._exit: Order | None = None
@@ -65,13 +67,16 @@ class SingleEntry(Strategy):
             self._exit = ctx.flatten(tag="stop")
 
     def level(self, ctx: Context, name: str) -> float | None:
-        """The listed strike nearest to a level (``magnet``, ``max_pain``, a wall) or to ``spot``; ``None``: not known."""
+        """The listed strike nearest to a level (``magnet``, ``max_pain``, a wall) or to ``spot``.
+
+        ``None`` where it is not known.
+        """
         price = ctx.spot if name == "spot" else getattr(ctx.levels, name)
         return None if price is None else self.listed_near(ctx, price)
 
     def listed_near(self, ctx: Context, price: float) -> float | None:
         """The listed strike nearest to a price, the lower of two; ``None`` where none is known."""
         strikes = ctx.strikes
-        if len(strikes) == 0 or not price == price:
+        if len(strikes) == 0 or math.isnan(price):
             return None
         return float(strikes[int(np.argmin(np.abs(strikes - price)))])
