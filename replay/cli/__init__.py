@@ -23,7 +23,7 @@ from replay.cli.levels import levels
 from replay.cli.quality import quality
 from replay.cli.record import record
 from replay.cli.regenerate import regenerate
-from replay.cli.run import run
+from replay.cli.run import backtest, run
 from replay.cli.sessions import sessions
 from replay.cli.sql import sql
 from replay.cli.strategies import strategies
@@ -65,6 +65,7 @@ for _command in (
     levels,
     conventions,
     run,
+    backtest,
     audit,
     strategies,
     watch,

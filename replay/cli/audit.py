@@ -8,12 +8,14 @@ from typing import Any
 import click
 
 from replay.cli import options, output
+from replay.cli.terms import trading_terms
 
 
 @click.command()
 @click.argument("strategy")
 @options.lake
 @options.run_options
+@trading_terms
 @click.option("--every", is_flag=True, help="Replace the future at the open and every tick, in place of a sample.")
 @click.option(
     "--sample",

@@ -1,15 +1,17 @@
-"""``replay run``: sessions replayed minute by minute into a strategy."""
+"""``replay run`` and ``replay backtest``: sessions replayed minute by minute into a strategy, its orders filled."""
 
 from __future__ import annotations
 
 import contextlib
 import pathlib
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from replay.cli import options, output
+from replay.cli.terms import trading_terms
 
 if TYPE_CHECKING:
     from replay.engine import Result
@@ -18,22 +20,63 @@ FORMATS = ("table", "parquet", "csv", "jsonl")
 _SHOWN = 20
 
 
-@click.command()
-@click.argument("strategy")
-@options.lake
-@options.run_options
-@click.option(
-    "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes to share sessions."
-)
-@click.option(
-    "--out",
-    "out_path",
-    type=options.OutPath(file_okay=False, path_type=pathlib.Path),
-    help="Folder for records, run.json and log.jsonl.",
-)
-@click.option("--resume", is_flag=True, help="Go on with the run in --out where it stopped.")
-@options.output_format(*FORMATS)
-def run(
+def _run_command(command: Callable[..., None]) -> click.Command:
+    """A command with all that a run can be asked for."""
+    for option in (
+        options.output_format(*FORMATS),
+        click.option("--resume", is_flag=True, help="Go on with the run in --out where it stopped."),
+        click.option(
+            "--out",
+            "out_path",
+            type=options.OutPath(file_okay=False, path_type=pathlib.Path),
+            help="Folder for records, log, run.json, and what was traded with its report.html.",
+        ),
+        click.option(
+            "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes to share sessions."
+        ),
+        trading_terms,
+        options.run_options,
+        options.lake,
+        click.argument("strategy"),
+        click.command(),
+    ):
+        command = option(command)
+    assert isinstance(command, click.Command)
+    return command
+
+
+@_run_command
+def run(strategy: str, **asked: Any) -> None:
+    """Replay sessions tick by tick into STRATEGY, showing it only what was known at each instant.
+
+    STRATEGY is package.module:Name, path/to/file.py:Name, or one that ships (`replay strategies`). What it records
+    goes to --out, or to standard output: drawn on a terminal, JSON lines in a pipe. Where it sends orders they are
+    filled, charged and settled, and reported as by `replay backtest`.
+
+    \b
+    Example:
+      replay run levels --lake lake --symbol SPY --from 2026-07-17 --to 2026-08-12 --out levels-july
+      replay run my_strategy.py:PinDrift --lake lake --symbol SPY --symbol QQQ --param band=0.5 --latency 2s
+    """
+    _replayed(strategy, **asked)
+
+
+@_run_command
+def backtest(strategy: str, **asked: Any) -> None:
+    """Backtest STRATEGY: `replay run` of one that sends orders.
+
+    Orders are filled on the market's snapshots after they were sent, charged fees, and settled at the close. With --out
+    the folder holds ledger.parquet, equity.parquet, trades.parquet, sessions.parquet, run.json and report.html.
+
+    \b
+    Example:
+      replay backtest pin_fly --lake lake --symbol SPY --settlement settlement.csv --out fly
+      replay backtest pin_fly --lake lake --symbol SPY --param center=max_pain --fill mid+25% --fees 0.65 --workers 2
+    """
+    _replayed(strategy, **asked)
+
+
+def _replayed(
     strategy: str,
     lake_path: str,
     out_path: pathlib.Path | None,
@@ -41,16 +84,7 @@ def run(
     params: tuple[str, ...],
     **asked: Any,
 ) -> None:
-    """Replay sessions tick by tick into STRATEGY, showing it only what was known at each instant.
-
-    STRATEGY is package.module:Name, path/to/file.py:Name, or one that ships (`replay strategies`). What it records
-    goes to --out, or to standard output: drawn on a terminal, JSON lines in a pipe.
-
-    \b
-    Example:
-      replay run levels --lake lake --symbol SPY --from 2026-07-17 --to 2026-08-12 --out levels-july
-      replay run my_strategy.py:PinDrift --lake lake --symbol SPY --symbol QQQ --param band=0.5 --latency 2s
-    """
+    """Replay, write what came of it, and say it."""
     from replay.cli.progress import run_progress
     from replay.engine import Interrupted
     from replay.engine import run as replay_run
