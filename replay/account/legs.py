@@ -77,6 +77,10 @@ def checked_legs(legs: Leg | Iterable[Leg | Sequence[Any]]) -> tuple[Leg, ...]:
         raise InvalidOrder(f"legs {legs!r}: give Leg(right, strike, ratio), or several of them") from None
     if not found:
         raise InvalidOrder("an order needs at least one leg")
+    if (common := math.gcd(*(leg.ratio for leg in found))) > 1:
+        raise InvalidOrder(
+            f"the ratios of {legs_text(found)} are all multiples of {common}; order more of the combination"
+        )
     for i, leg in enumerate(found):
         if any((leg.right, leg.strike) == (other.right, other.strike) for other in found[:i]):
             raise InvalidOrder(f"{strike_text(leg.strike)}{leg.right} stands in two legs; give it one ratio")

@@ -152,7 +152,8 @@ class Desk:
                 filled.append(each.order)
             self.working = [one for one in self.working if one.order.is_working]
         for each in self.working:
-            self._outlive(each, instant)
+            market = self.market(each.order.symbol)
+            self._outlive(each, market, market.after(instant) - 1, instant)
         self.working = [one for one in self.working if one.order.is_working]
         return filled
 
@@ -223,15 +224,9 @@ class Desk:
 
     def _meet(self, each: _Working, market: Market, number: int, ts: int) -> None:
         """Try an order on one snapshot."""
-        order = each.order
-        if each.withdrawn is not None and ts >= each.withdrawn:
-            self._end(order, CANCELLED, "cancel", each.withdrawn, "")
-            return
-        deadline = self._deadline(each, market, number)
-        if deadline is not None and ts > deadline:
-            self._end(order, EXPIRED, "expire", deadline, order.reason or "no snapshot in time")
-            return
-        self._try(each, market, number, ts)
+        self._outlive(each, market, number, ts)
+        if each.order.is_working:
+            self._try(each, market, number, ts)
 
     def _try(self, each: _Working, market: Market, number: int, at: int) -> None:
         """Fill an order on the quotes of a snapshot if they allow it, at an instant."""
@@ -291,14 +286,12 @@ class Desk:
             ends.append(each.arrives + wait + (self._patience(market, number) if self.terms.model.posts else 0))
         return min(ends, default=None)
 
-    def _outlive(self, each: _Working, instant: int) -> None:
-        """End an order whose time has run out with no snapshot to tell of it."""
-        market = self.market(each.order.symbol)
-        if each.withdrawn is not None and each.withdrawn <= instant:
-            self._end(each.order, CANCELLED, "cancel", each.withdrawn, "")
-            return
-        deadline = self._deadline(each, market, min(market.after(instant), len(market)) - 1) if len(market) else None
-        if deadline is not None and deadline < instant:
+    def _outlive(self, each: _Working, market: Market, number: int, now: int) -> None:
+        """End an order whose time was over, or whose withdrawal arrived, by now; ``number`` is the newest snapshot."""
+        deadline, withdrawn = self._deadline(each, market, number), each.withdrawn
+        if withdrawn is not None and withdrawn <= now and (deadline is None or withdrawn <= deadline):
+            self._end(each.order, CANCELLED, "cancel", withdrawn, "")
+        elif deadline is not None and deadline < now:
             self._end(each.order, EXPIRED, "expire", deadline, each.order.reason or "no snapshot in time")
 
     def _miss(self, each: _Working, market: Market, number: int, ts: int, miss: Miss) -> None:

@@ -14,7 +14,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 def trading_terms(command: F) -> F:
     """``--fill``, ``--fees``, ``--settlement`` and the others; see :func:`replay.broker.terms.make_terms`."""
     for option in (
-        click.option("--root", metavar="ROOT", help="Root to trade, such as SPXW.  [default: the one settled at the close]"),
+        click.option(
+            "--root", metavar="ROOT", help="Root to trade, such as SPXW.  [default: the one that settles at the close]"
+        ),
         click.option(
             "--capital", type=float, default=100_000.0, show_default=True, metavar="USD",
             help="What each session begins with.",

@@ -12,7 +12,7 @@ BLIND: Final = (
     "what other processes, or threads started before the first callback, do for the strategy",
     "a clock asked by compiled code and recorded so coarsely that no run differs, such as numpy's 'now'",
     "code that reaches around ctx on purpose: other objects found in memory, the watch taken off, modules it wrote",
-    "what is neither recorded nor logged: only that is compared",
+    "what is neither recorded, logged nor ordered: only that is compared",
     "whether the lake's recorded_at is honest",
 )
 _TOUCHES: Final = {
