@@ -396,7 +396,10 @@ class TestFailures:
     @pytest.mark.parametrize(
         ("reference", "said"),
         [
-            ("nothing", "there ship levels"),
+            (
+                "nothing",
+                "there ship coin, flip_breakout, levels, pin_butterfly, pin_drift, pin_fly, sign_flip, wall_condor, walls",
+            ),
             ("no_such_module:Name", "module no_such_module cannot be loaded"),
             (f"{REFERENCE}:Nothing", "it has Everything, Carries"),
             (REFERENCE + ":", "names no strategy; write"),

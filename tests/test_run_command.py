@@ -107,7 +107,7 @@ def test_out_holds_what_was_asked_for(tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["nothing", *BASE], "error: unknown_strategy: no strategy 'nothing'; there ship levels"),
+        (["nothing", *BASE], "error: unknown_strategy: no strategy 'nothing'; there ship coin, flip_breakout, levels"),
         (["levels", "--lake", LAKE], "Missing option '--symbol'"),
         (["levels", "--lake", LAKE, "--symbol", "IWM"], "error: invalid_run: the lake holds nothing of 'IWM'"),
         (["levels", *BASE, "--param", "x"], "'x' is not NAME=VALUE"),

@@ -282,7 +282,19 @@ def test_a_latency_and_a_step_below_the_cadence_change_nothing_but_when(fixtures
 
 
 def test_each_ships_as_one_class_of_its_modules_name() -> None:
-    assert shipped() == ["levels", "pin_drift", "sign_flip", "walls"]
+    assert shipped() == [
+        *(
+            "coin",
+            "flip_breakout",
+            "levels",
+            "pin_butterfly",
+            "pin_drift",
+            "pin_fly",
+            "sign_flip",
+            "wall_condor",
+            "walls",
+        )
+    ]
     for name in shipped():
         target = load(name).target
         assert target.__name__ == "".join(part.capitalize() for part in name.split("_"))
@@ -325,7 +337,7 @@ def test_the_listing_as_json_is_what_the_classes_declare() -> None:
         {"name": "band", "type": "float", "default": 0.5},
     ]
     for each in told.values():
-        assert each["sentence"].startswith("Records ")
+        assert each["sentence"].split()[0] in ("Records", "Sells", "Buys")
         assert each["sentence"].count(". ") == 0
         assert each["sentence"].endswith(".")
         assert each["reference"] == each["name"]
@@ -381,7 +393,10 @@ def test_an_unknown_one_lists_what_there_is() -> None:
     done = invoke("breakout")
     assert done.exit_code == 2
     assert done.stdout == ""
-    assert "there ship levels, pin_drift, sign_flip, walls" in done.stderr
+    assert (
+        "there ship coin, flip_breakout, levels, pin_butterfly, pin_drift, pin_fly, sign_flip, wall_condor, walls"
+        in done.stderr
+    )
 
 
 # --- the page's own example

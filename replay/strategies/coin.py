@@ -8,10 +8,9 @@ import replay
 
 
 class Coin(replay.SingleEntry):
-    """Does as ``pin_fly`` does, at a listed strike drawn at random (by the run's seed) no further than ``reach``
-    expected moves from spot.
+    """Sells an iron fly once a session at a listed strike drawn at random, within ``reach`` expected moves of spot.
 
-    Whatever it earns, an iron fly earns without a prediction.
+    The draw is of the run's seed; all else is as in ``pin_fly``. What it earns, an iron fly earns without a prediction.
 
     Parameters
     ----------
@@ -23,8 +22,10 @@ class Coin(replay.SingleEntry):
         Before the close.
     contracts
         Iron flies to sell.
-    take, stop
-        In parts of the credit; 0: not at all.
+    take
+        Profit to close at, in parts of the credit; 0: none.
+    stop
+        Loss to close at, in parts of the credit; 0: none.
     """
 
     reach: float = 1.0

@@ -23,8 +23,10 @@ class FlipBreakout(replay.SingleEntry):
         Before the close, until which it enters.
     contracts
         Verticals to buy.
-    take, stop
-        In parts of the debit; 0: not at all.
+    take
+        Profit to close at, in parts of the debit; 0: none.
+    stop
+        Loss to close at, in parts of the debit; 0: none.
     """
 
     band: float = 0.25

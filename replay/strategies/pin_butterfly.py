@@ -23,8 +23,10 @@ class PinButterfly(replay.SingleEntry):
         Before the close.
     contracts
         Butterflies to buy.
-    take, stop
-        In parts of the debit; 0: not at all.
+    take
+        Profit to close at, in parts of the debit; 0: none.
+    stop
+        Loss to close at, in parts of the debit; 0: none.
     """
 
     center: Literal["magnet", "max_pain", "call_wall", "put_wall", "spot"] = "magnet"

@@ -24,8 +24,10 @@ class PinFly(replay.SingleEntry):
         Before the close.
     contracts
         Iron flies to sell.
-    take, stop
-        In parts of the credit; 0: not at all.
+    take
+        Profit to close at, in parts of the credit; 0: none.
+    stop
+        Loss to close at, in parts of the credit; 0: none.
     """
 
     center: Literal["magnet", "max_pain", "call_wall", "put_wall", "spot"] = "magnet"

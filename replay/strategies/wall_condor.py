@@ -22,8 +22,10 @@ class WallCondor(replay.SingleEntry):
         Before the close.
     contracts
         Condors to sell.
-    take, stop
-        In parts of the credit; 0: not at all.
+    take
+        Profit to close at, in parts of the credit; 0: none.
+    stop
+        Loss to close at, in parts of the credit; 0: none.
     """
 
     outside: float = 0.0
