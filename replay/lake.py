@@ -287,7 +287,8 @@ class Lake:
         for partition in partitions if contract.is_symbol(name) else ():
             timeline, rows = self._reader.session(partition, tuple(needed))
             further = functools.partial(self._reader.further, timeline, rows.lists["strike"])
-            track = Track(timeline, rows, further)
+            some = functools.partial(self._reader.some, timeline, rows.lists["strike"])
+            track = Track(timeline, rows, further, some)
             tracks.append(track if stated.as_stored else StatedTrack(track, stated, session))
             files += [(partition, file) for file in timeline.files]
             has_strikes |= bool(rows.has_strikes.any())

@@ -175,6 +175,6 @@ def chained(tables: dict[str, pa.Table], before: float) -> dict[str, pa.Table]:
 def _moved(table: pa.Table, by: float, names: tuple[str, ...]) -> pa.Table:
     for name in names:
         at = table.schema.get_field_index(name)
-        moved = [None if each is None else round(each + by, 6) for each in table[name].to_pylist()]
-        table = table.set_column(at, table.schema.field(at), pa.array(moved, pa.float64()))
+        moved = np.round(table[name].to_numpy() + by, 6)  # null comes as NaN
+        table = table.set_column(at, table.schema.field(at), pa.array(moved, from_pandas=True))
     return table

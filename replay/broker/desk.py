@@ -27,6 +27,8 @@ from replay.settlement import Settlement
 from replay.tape import Tick, parse_gaps
 
 SESSION, IOC = "session", "ioc"
+_BACK = 4
+"""How many snapshots before an order are looked at, for quotes that hang."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ class Desk:
             limit=limit, spot=levels.spot, how=tif, magnet=levels.magnet, expected_move=levels.expected_move,
         )  # fmt: skip
         market = self.market(symbol)
+        market.read_from(market.after(now) - _BACK)
         arrives = now + self.terms.latency
         first = max(market.after(now), int(np.searchsorted(market.ts, arrives, side="left")))
         self.working.append(_Working(order, sign, arrives, first, most, lasts))
@@ -271,6 +274,7 @@ class Desk:
         number = -1 if seen is None else market.after(to_us(seen)) - 1
         if number < 0 or tick.stale:
             return
+        market.read_from(number - _BACK)
         self._try(each, market, number, each.order.sent)
         self.working = [one for one in self.working if one.order.is_working]
 

@@ -22,15 +22,7 @@ def hangs(market: Market, number: int, legs: tuple[Leg, ...]) -> bool:
     """Whether none of the legs' quotes has moved over three snapshots, though spot has."""
     if number < 2 or not len({market.spot[number - i] for i in range(3)}) > 1:
         return False
-    return all(len({_quote(market, number - i, leg) for i in range(3)}) == 1 for leg in legs)
-
-
-def _quote(market: Market, number: int, leg: Leg) -> tuple[float, float] | None:
-    at, side, lists = market.column(number, leg.strike), "call" if leg.right == "C" else "put", market.lists()
-    bids, asks = lists[f"{side}_bid"], lists[f"{side}_ask"]
-    if at is None or not (bids.known[number] and asks.known[number]):
-        return None
-    return float(bids.row(number)[at]), float(asks.row(number)[at])
+    return all(len({market.quote(number - i, leg.right, leg.strike) for i in range(3)}) == 1 for leg in legs)
 
 
 def worst_prices(
@@ -39,7 +31,7 @@ def worst_prices(
     """The dearer touch of this snapshot and the next, a tick a leg worse; no worse than the order's limit."""
     found = []
     for quote, price in zip(quotes, prices, strict=True):
-        later = _quote(market, number + 1, quote.leg) if number + 1 < len(market) else None
+        later = market.quote(number + 1, quote.leg.right, quote.leg.strike) if number + 1 < len(market) else None
         touches = [quote.touch, price]
         if later is not None:
             usable = micro(later[1 if quote.contracts > 0 else 0]) if later[0] <= later[1] else quote.touch

@@ -66,18 +66,14 @@ def leg_quotes(
 
     A leg needs an ask, and where it is sold a bid; a quote may not be crossed, nor too wide.
     """
-    lists = market.lists()
-    if not lists["strike"].known[number]:
+    if not market.has_chain(number):
         return Miss(NO_CHAIN)
     found = []
     for leg in legs:
-        at = market.column(number, leg.strike)
-        if at is None:
+        quoted = market.quote(number, leg.right, leg.strike)
+        if quoted is None:
             return Miss(NOT_LISTED, leg)
-        side = "call" if leg.right == "C" else "put"
-        bids, asks = lists[f"{side}_bid"], lists[f"{side}_ask"]
-        bid = float(bids.row(number)[at]) if bids.known[number] else math.nan
-        ask = float(asks.row(number)[at]) if asks.known[number] else math.nan
+        bid, ask = quoted
         contracts = leg.ratio * sign
         reason = _unusable(bid, ask, contracts)
         if reason:

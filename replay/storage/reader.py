@@ -141,18 +141,25 @@ class Reader:
         Where its files have been merged since, they are read from the ones that hold its rows now.
         """
 
+        return self.some(timeline, strike, np.arange(len(timeline.ts)), columns)
+
+    def some(
+        self, timeline: StoredTimeline, strike: Ragged, positions: Ints, columns: Sequence[str]
+    ) -> dict[str, Ragged]:
+        """As :meth:`further`, of the rows at these positions; ``strike`` is that of all rows."""
+
         def read(partition: Partition) -> Snapshots:
             current = timeline
             if {file.path for file in timeline.files} - {file.path for file in self._store.files(partition)}:
                 current = self._timeline(partition, 0, 0)[0]
-            rows = _positions(timeline, current)
+            rows = _positions(timeline, current)[positions]
             try:
                 return self._decode(current, rows, columns, keep=False)
             finally:
                 self._columns.forget(current.files)
 
         found = self._steadily(timeline.partition, read)
-        if not rows_equal(found.lists["strike"], strike, 0.0).all():
+        if not rows_equal(found.lists["strike"], strike.take(positions), 0.0).all():
             folder = f"{self._store.root}/{timeline.partition.folder}"
             raise UnreadableFile("rows list other strikes than when they were opened; open them again", path=folder)
         return {name: found.lists[name] for name in columns}

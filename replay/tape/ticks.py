@@ -137,7 +137,7 @@ class Ticks(Sequence[Tick]):
         found = self._levels.get(key)
         if found is None:
             track, position = self.track_at(i), np.array(key[1:])
-            line, newest = track.timeline, track.snapshots(position, levels.COLUMNS)
+            line, newest = track.timeline, track.some(position, levels.COLUMNS)
             held = known_conventions(line.conventions[line.file[position[0]]])
             found = self._levels[key] = levels.build(newest, self.tape.symbol, self.tape.session, held)
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -13,6 +14,10 @@ from replay.sessions import MINUTE
 from replay.snapshots import Snapshots, Timeline
 
 Load = Callable[[Sequence[str]], dict[str, Ragged]]
+LoadRows = Callable[[Ints, Sequence[str]], dict[str, Ragged]]
+
+_FEW: Final = 4
+"""So many times rows are read by themselves; then all rows are, as a strategy that looks now and again looks often."""
 
 _NEVER: Final = np.iinfo(np.int64).max
 
@@ -33,13 +38,17 @@ class Track:
         The same rows with ``spot``, ``strike`` and whatever else has been read.
     load
         Reads further list columns of all N rows by name.
+    load_rows
+        Reads list columns of the rows at some positions alone; ``None``: there is no cheaper way than all.
     """
 
-    def __init__(self, timeline: Timeline, rows: Snapshots, load: Load) -> None:
+    def __init__(self, timeline: Timeline, rows: Snapshots, load: Load, load_rows: LoadRows | None = None) -> None:
         self.timeline = timeline
         self._rows = rows
         self._lists = dict(rows.lists)
         self._load = load
+        self._load_rows = load_rows
+        self._few = 0
 
     @property
     def spot(self) -> Floats:
@@ -68,6 +77,21 @@ class Track:
         return Snapshots(
             self.timeline.ts[positions], self.timeline.recorded_at[positions], self._rows.spot[positions], lists
         )
+
+    def some(self, positions: Ints, names: Sequence[str]) -> Snapshots:
+        """As :meth:`part`, until that was asked for a few times: then all rows are read."""
+        if all(name in self._lists for name in names) or self._few == _FEW:
+            return self.snapshots(positions, names)
+        self._few += 1
+        return self.part(positions, names)
+
+    def part(self, positions: Ints, names: Sequence[str]) -> Snapshots:
+        """As :meth:`snapshots`, but what has not been read is read of these rows alone, and not kept."""
+        missing = [name for name in names if name not in self._lists]
+        if not missing or self._load_rows is None or len(positions) == 0:
+            return self.snapshots(positions, names)
+        rows = self.snapshots(positions, [name for name in names if name in self._lists])
+        return replace(rows, lists=rows.lists | self._load_rows(positions, missing))
 
     def strikes(self, positions: Sequence[int]) -> list[Floats]:
         """The strikes of each of these rows, read-only."""
