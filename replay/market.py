@@ -12,7 +12,8 @@ from replay.ragged import Floats, Ints, Ragged
 from replay.sessions import MINUTE, to_us
 from replay.tape import Tape
 
-SIDES: Final = ("call_bid", "call_ask", "put_bid", "put_ask")
+COLUMNS: Final = ("call_bid", "call_ask", "put_bid", "put_ask", "call_iv", "put_iv")
+"""What a market is read with: quotes to trade on, and vols for the account's greeks."""
 
 
 class Market:
@@ -73,7 +74,7 @@ class Market:
         if self._start is None or number < self._start:
             self._start = number
             self._places.clear()
-            self._columns = dict(self._track.part(self._rows[number:], SIDES).lists)
+            self._columns = dict(self._track.part(self._rows[number:], COLUMNS).lists)
 
     def has_chain(self, number: int) -> bool:
         """Whether a snapshot lists strikes."""

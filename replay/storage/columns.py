@@ -22,6 +22,8 @@ from replay.storage.files import FileStore, StoredFile
 CACHE_BYTES: Final = 256 * 2**20
 _CORES: Final = 2
 """Up to so many, decoding beside a statement takes one thread: with more the two got in each other's way."""
+_PASSING: Final = 8
+"""Of files that nothing is kept of, so many footers stay: what is asked for next is often of the same file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ class ColumnCache:
         self._limit = limit
         self._kept: OrderedDict[tuple[str, tuple[int | str, ...], str], Kept] = OrderedDict()
         self._footers: OrderedDict[tuple[str, tuple[int | str, ...]], Footer] = OrderedDict()
+        self._passing: OrderedDict[tuple[str, tuple[int | str, ...]], None] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
@@ -142,10 +145,13 @@ class ColumnCache:
         return footer
 
     def forget(self, files: Iterable[StoredFile]) -> None:
-        """Let the footers of these files go: a wide file's takes some 200 kB."""
+        """Let the footers of these files go, but for the last few: a wide file's takes some 200 kB."""
         with self._lock:
             for file in files:
-                self._footers.pop((file.path, file.identity), None)
+                self._passing[file.path, file.identity] = None
+                self._passing.move_to_end((file.path, file.identity))
+            while len(self._passing) > _PASSING:
+                self._footers.pop(self._passing.popitem(last=False)[0], None)
 
     def ahead(self, file: StoredFile, since: int, until: int, names: Sequence[str]) -> dict[str, Kept]:
         """Columns of the row groups that may hold a ``ts`` from ``since`` to ``until``, to be handed to :meth:`fetch`.
