@@ -24,6 +24,14 @@ def _run_command(command: Callable[..., None]) -> click.Command:
     """A command with all that a run can be asked for."""
     for option in (
         options.output_format(*FORMATS),
+        click.option(
+            "--trials",
+            type=click.IntRange(min=1),
+            default=1,
+            show_default=True,
+            metavar="N",
+            help="Sets of parameters that were tried before this one was chosen.",
+        ),
         click.option("--resume", is_flag=True, help="Go on with the run in --out where it stopped."),
         click.option(
             "--out",

@@ -68,6 +68,7 @@ def run(
     share: float = 1.0,
     conventions: str | None = None,
     workers: int = 1,
+    trials: int = 1,
     out: str | os.PathLike[str] | None = None,
     form: str = "parquet",
     resume: bool = False,
@@ -104,6 +105,9 @@ def run(
         Open interest and conventions to show exposures on, as for :meth:`replay.Lake.heatmap`.
     workers
         Processes; the answer does not depend on it.
+    trials
+        How many sets of parameters were tried before this one was chosen, it included: what a report's significance is
+        held against.
     out, form, resume
         A folder to write ``records.parquet`` (``csv``, ``jsonl``), ``run.json`` and ``log.jsonl`` to; whether to go
         on with the run in it.
@@ -139,7 +143,7 @@ def run(
             loaded, opened, symbols=symbols, start=start, end=end, step=step, params=params or {}, latency=latency,
             gaps=gaps, seed=seed, tier=tier,
             request={"metric": metric, "mode": mode, "minutes": minutes} if style == "snapshot" else {},
-            stated=Restatement(oi, share, conventions), terms=terms,
+            stated=Restatement(oi, share, conventions), terms=terms, trials=trials,
         )  # fmt: skip
         check_workers(plan, workers)
         return _run(plan, opened, workers, None if out is None else pathlib.Path(out), form, resume, progress)

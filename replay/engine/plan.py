@@ -49,6 +49,8 @@ class Plan:
         On which open interest, and under which conventions, exposures are shown.
     terms
         On which orders are filled, charged and settled.
+    trials
+        How many sets of parameters were tried before this one was chosen, it included.
     """
 
     strategy: Loaded
@@ -64,6 +66,7 @@ class Plan:
     missing: tuple[dt.date, ...] = ()
     stated: Restatement = AS_STORED
     terms: Terms = field(default_factory=Terms)
+    trials: int = 1
 
     def describe(self) -> dict[str, Any]:
         """What decides the bytes, as plain values for ``run.json``."""
@@ -83,6 +86,7 @@ class Plan:
             "tier": self.tier,
             **({} if self.stated.as_stored else {"stated": dataclasses.asdict(self.stated)}),
             "terms": self.terms.describe(),
+            "trials": self.trials,
             "dates": [date.isoformat() for date in self.dates],
             "missing_sessions": [date.isoformat() for date in self.missing],
             "versions": versions(),
@@ -111,6 +115,7 @@ def make_plan(
     request: Mapping[str, Any],
     stated: Restatement = AS_STORED,
     terms: Asked | None = None,
+    trials: int = 1,
 ) -> Plan:
     """A plan from what was asked for, checked; the lake tells which sessions there are.
 
@@ -131,6 +136,8 @@ def make_plan(
     clock(session, step)
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise InvalidRun(f"seed {seed!r} is not a whole number from 0")
+    if not isinstance(trials, int) or isinstance(trials, bool) or trials < 1:
+        raise InvalidRun(f"trials {trials!r} is not a whole number from 1")
     if request:
         contract.check_metric(request["metric"])
         contract.check_mode(request["mode"])
@@ -158,6 +165,7 @@ def make_plan(
         missing,
         stated,
         make_terms(names, **asked),
+        trials,
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 
 import replay
@@ -21,7 +22,7 @@ from replay.errors import GapFound, ReplayError
 from replay.lake import Lake
 from replay.market import Market
 from replay.records import moment_text
-from replay.sessions import iso_utc
+from replay.sessions import SECOND, iso_utc
 from replay.strategy import Context, Strategy
 from replay.tape import Tape, Ticks
 
@@ -186,12 +187,31 @@ def _told(ctx: Context, views: Mapping[str, Ticks], done: int) -> dict[str, Any]
         "records": len(ctx.recorder),
         "symbols": {
             symbol: {
-                "rows": sum(len(track.timeline.ts) for track in ticks.tape.tracks),
+                **_evidence(ticks.tape),
                 "stale_ticks": sum(ticks.stale[1 : done + 1]),
                 "gaps": [{"start": iso_utc(start), "end": iso_utc(end)} for start, end in ticks.gaps(ctx.place)],
             }
             for symbol, ticks in views.items()
         },
+    }
+
+
+def _evidence(tape: Tape) -> dict[str, Any]:
+    """How many rows a session is stored in, under which conventions, and how its two clocks stand to each other.
+
+    ``lag_s`` is the median of ``recorded_at`` less ``ts``, seconds; ``instant_rows`` are those that were known in the
+    very instant they describe, as no recorder knows them; ``revisions`` are rows that replace another.
+    """
+    lines = [track.timeline for track in tape.tracks if len(track.timeline.ts)]
+    lags = np.concatenate([line.recorded_at - line.ts for line in lines] or [np.empty(0, np.int64)])
+    return {
+        "rows": len(lags),
+        "revisions": sum(len(line.ts) - len(np.unique(line.ts)) for line in lines),
+        "instant_rows": int((lags == 0).sum()),
+        "lag_s": float(np.median(lags)) / SECOND if len(lags) else None,
+        "conventions": sorted(
+            {str(line.conventions[each]) for line in lines for each in np.unique(line.file).tolist()}
+        ),
     }
 
 

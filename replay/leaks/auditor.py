@@ -109,7 +109,8 @@ class Auditor:
         found = sorted(self._findings.values(), key=lambda each: (_ORDER.get(each.kind, 2), each.session, each.at))
         return Audit(
             plan.strategy.name, plan.symbols, [date.isoformat() for date in plan.dates], self._instants,
-            PERTURBATIONS, self._ticks, plan.seed, found, list(self._notes.values()),
+            PERTURBATIONS, self._ticks, plan.seed, plan.strategy.source, dict(plan.params), found,
+            list(self._notes.values()),
         )  # fmt: skip
 
     def _afresh(self, references: list[Part]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -70,6 +70,8 @@ class Audit:
         At how many instants the future was replaced, in each of ``perturbations``.
     ticks
         How many ticks were replayed for it.
+    source_sha256, parameters
+        Of the strategy, as a run's ``run.json`` has them.
     blind
         What no audit like this can see.
     """
@@ -81,6 +83,8 @@ class Audit:
     perturbations: Sequence[str]
     ticks: int
     seed: int
+    source_sha256: str | None
+    parameters: Mapping[str, Any]
     findings: Sequence[Finding]
     notes: Sequence[str] = ()
     blind: Sequence[str] = field(default=BLIND)
