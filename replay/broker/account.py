@@ -81,6 +81,12 @@ def tables_of(desk: Desk, instants: list[int]) -> dict[str, pa.Table]:
     }
 
 
+def row_of(desk: Desk, instants: list[int]) -> pa.Table:
+    """The row of sums alone of a session that sent orders; its cash and positions are proved as for the tables."""
+    found = equity.curve(desk, np.array(instants, np.int64))
+    return _row(_sums(desk, found, trades.trades_of(desk), settled=not desk.book.lots))
+
+
 def blank(session: Session, cash: int) -> dict[str, pa.Table]:
     """The tables of a session without orders, which began with so much cash, micro-dollars."""
     sums: dict[str, Any] = {field.name: None if field.nullable else 0 for field in SESSIONS}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -73,7 +72,7 @@ class Desk:
     terms
         What orders are filled, charged and settled on.
     markets
-        The market of each symbol, made when first needed.
+        The market of each symbol, made when first asked for and the same from then on.
     ticks
         What the strategy sees of each symbol, at the instant it stands at.
     cash
@@ -101,7 +100,7 @@ class Desk:
         self.most_required = 0.0
         self.ledger = Ledger(next(iter(ticks.values())).session.date)
         self._ticks = ticks
-        self._open_markets = {symbol: functools.cache(make) for symbol, make in markets.items()}
+        self._open_markets = markets
         self._gaps = parse_gaps(gaps)
 
     def market(self, symbol: str) -> Market:

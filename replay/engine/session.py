@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 import replay
-from replay.broker.account import tables_of
+from replay.broker.account import row_of, tables_of
 from replay.broker.desk import Desk
 from replay.engine.plan import Plan
 from replay.errors import GapFound, ReplayError
@@ -54,6 +54,22 @@ class Part:
     trading: Mapping[str, pa.Table] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Stage:
+    """What a session's strategies see and trade on; runs that differ in parameters alone can share one."""
+
+    views: Mapping[str, Ticks]
+    markets: Mapping[str, Callable[[], Market]]
+
+
+def stage_of(plan: Plan, tapes: Mapping[str, Tape], markets: Mapping[str, Tape] | None = None) -> Stage:
+    """The stage of a session; ``markets`` are the tapes that orders are filled on, ``None``: the same."""
+    return Stage(
+        {symbol: tape.ticks(plan.step, plan.latency, plan.gaps) for symbol, tape in tapes.items()},
+        {symbol: functools.cache(functools.partial(Market, tape)) for symbol, tape in (markets or tapes).items()},
+    )
+
+
 @dataclass
 class Carried:
     """A strategy between sessions: its instance, state and cash where it carries them, and the columns it has read."""
@@ -85,6 +101,8 @@ def replay_session(
     until: int | None = None,
     ticked: Ticked | None = None,
     markets: Mapping[str, Tape] | None = None,
+    stage: Stage | None = None,
+    brief: bool = False,
 ) -> Part:
     """Replay one session.
 
@@ -100,13 +118,17 @@ def replay_session(
         Called every so often.
     markets
         The tapes that orders are filled on; ``None``: the same.
+    stage
+        What several runs share of it, in place of one made of the tapes.
+    brief
+        Of what is traded keep the row of sums alone.
     """
-    views = {symbol: tape.ticks(plan.step, plan.latency, plan.gaps) for symbol, tape in tapes.items()}
+    stage = stage or stage_of(plan, tapes, markets)
+    views = stage.views
     keeps = plan.strategy.carries_state
     ctx = Context(views, carried.state if keeps else {}, plan.seed)
     cash = carried.cash if keeps and carried.cash is not None else plan.terms.capital
-    made = {symbol: functools.partial(Market, tape) for symbol, tape in (markets or tapes).items()}
-    desk = Desk(plan.terms, made, ctx.ticks, cash, plan.gaps)
+    desk = Desk(plan.terms, stage.markets, ctx.ticks, cash, plan.gaps)
     ctx.trade_at(desk)
     error: dict[str, str] | None = None
     ended: BaseException | None = None
@@ -123,7 +145,7 @@ def replay_session(
     except (Exception, SystemExit) as raised:  # noqa: BLE001  # whatever a strategy raises ends its run
         said = str(raised) if isinstance(raised, ReplayError) else f"{type(raised).__name__}: {raised}".rstrip(": ")
         ended, error = raised, _failure("failed", said, ctx) | {"traceback": _own_traceback(raised)}
-    trading = _trading(desk, views, whole=error is None and until is None)
+    trading = _trading(desk, views, whole=error is None and until is None, brief=brief)
     carried.cash = desk.start if desk.book.lots else desk.book.cash
     carried.columns = {symbol: tuple(ticks.tape.columns_read()) for symbol, ticks in views.items()}
     return Part(
@@ -138,11 +160,14 @@ def replay_session(
     )
 
 
-def _trading(desk: Desk, views: Mapping[str, Ticks], *, whole: bool) -> dict[str, pa.Table]:
+def _trading(desk: Desk, views: Mapping[str, Ticks], *, whole: bool, brief: bool) -> dict[str, pa.Table]:
     """The tables of what was traded; of a session that did not end the ledger alone."""
+    instants = next(iter(views.values())).instants[1:]
     if not desk.orders:
         return {}
-    return tables_of(desk, next(iter(views.values())).instants[1:]) if whole else {"ledger": desk.ledger.table()}
+    if not whole:
+        return {"ledger": desk.ledger.table()}
+    return {"sessions": row_of(desk, instants)} if brief else tables_of(desk, instants)
 
 
 def _walk(
