@@ -9,7 +9,6 @@ import os
 import pathlib
 import pickle
 import shutil
-import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -20,13 +19,11 @@ from replay import tables
 from replay.broker.account import TABLES
 from replay.engine.plan import Plan
 from replay.engine.session import Carried, Part
+from replay.engine.store import alone, as_ipc, as_json, difference, short, write_whole
 from replay.engine.trading import session_tables, write_tables
 from replay.errors import CannotWrite, InvalidRun
 from replay.lake import Lake
 from replay.records import common_schema, conformed
-
-if sys.platform != "win32":
-    import fcntl
 
 FORMATS: Final = ("parquet", "csv", "jsonl")
 RUN: Final = "run.json"
@@ -70,16 +67,16 @@ class FolderParts:
         stored = self._stored()
         if stored is not None and not resume:
             raise InvalidRun(f"{self.path} holds a run already; resume it, or name another folder")
-        differs = None if stored is None else _difference(stored, self._described)
+        differs = None if stored is None else difference(stored, self._described)
         if differs is not None:
             name, theirs, ours = differs
-            raise InvalidRun(f"{self.path} cannot be gone on with: its {name} is {_short(theirs)}, not {_short(ours)}")
+            raise InvalidRun(f"{self.path} cannot be gone on with: its {name} is {short(theirs)}, not {short(ours)}")
         if (finished := self.finished()) is not None:
             self._check_finished(finished, lake)
             return list(self._plan.dates)
         with self._writing():
             self._parts.mkdir(parents=True, exist_ok=True)
-            _write(self._parts / _PLAN, _json(self._described))
+            write_whole(self._parts / _PLAN, as_json(self._described))
         done = []
         for date in self._plan.dates:
             if not self._file(date).is_file():
@@ -90,23 +87,9 @@ class FolderParts:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Have the folder to oneself: another run at work in it is :class:`~replay.errors.InvalidRun`."""
-        if self.path.exists() and not self.path.is_dir():
-            raise InvalidRun(f"{self.path} is a file; name a folder")
-        with self._writing():
-            self.path.mkdir(parents=True, exist_ok=True)
-        if sys.platform == "win32":
+        """Have the folder to oneself; see :func:`replay.engine.store.alone`."""
+        with alone(self.path, "run"):
             yield
-            return
-        held = os.open(self.path, os.O_RDONLY)
-        try:
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise InvalidRun(f"another run is at work in {self.path}") from None
-            yield
-        finally:
-            os.close(held)
 
     def _check_finished(self, run: dict[str, Any], lake: Lake) -> None:
         """Raise :class:`~replay.errors.InvalidRun` unless a complete run is all there, and of the lake as it is."""
@@ -148,17 +131,17 @@ class FolderParts:
     def add(self, part: Part, carried: Carried) -> None:
         """Keep a finished session, and what the strategy carries on from it."""
         metadata = {
-            b"replay.part": _json(
+            b"replay.part": as_json(
                 {"told": part.told, "files": part.files, "logged": part.logged, "tables": list(part.trading)}
             )
         }
         table = part.table.replace_schema_metadata(metadata)
         with self._writing():
             for name, each in part.trading.items():
-                _write(self._table_file(part.date, name), _ipc(each))
+                write_whole(self._table_file(part.date, name), as_ipc(each))
             if self._plan.strategy.carries_state:
-                _write(self._parts / _STATE, _pickled(part.date, carried, self._plan.strategy.name))
-            _write(self._file(part.date), _ipc(table))
+                write_whole(self._parts / _STATE, _pickled(part.date, carried, self._plan.strategy.name))
+            write_whole(self._file(part.date), as_ipc(table))
 
     def carried(self, done: list[dt.date]) -> Carried | None:
         """What the strategy carried on from the last of these sessions; ``None`` if it cannot be told."""
@@ -203,10 +186,10 @@ class FolderParts:
             partial.replace(records)
             lines = [json.dumps(line, ensure_ascii=False) + "\n" for part in self._all(parts) for line in part.logged]
             if lines:
-                _write(self.path / LOG, "".join(lines).encode())
+                write_whole(self.path / LOG, "".join(lines).encode())
             if "trading" in run:
                 write_tables(self.path, session_tables(self._all(parts), self._plan))
-            _write(self.path / RUN, _json(run))
+            write_whole(self.path / RUN, as_json(run))
             if run["status"] == "complete":
                 shutil.rmtree(self._parts)
 
@@ -283,46 +266,6 @@ class _Stored(Mapping[str, pa.Table]):
 
     def __len__(self) -> int:
         return len(self._files)
-
-
-def _ipc(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
-    found: bytes = sink.getvalue().to_pybytes()
-    return found
-
-
-def _write(path: pathlib.Path, data: bytes) -> None:
-    """Have a file hold this, whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.urandom(4).hex()}.partial")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-
-
-def _difference(theirs: Mapping[str, Any], ours: Mapping[str, Any], of: str = "") -> tuple[str, Any, Any] | None:
-    """The first of our values that theirs lacks or has otherwise: its dotted name, theirs and ours."""
-    for key, value in ours.items():
-        other = theirs.get(key)
-        if isinstance(value, Mapping) and isinstance(other, Mapping):
-            found = _difference(other, value, f"{of}{key}.")
-            if found is not None:
-                return found
-        elif other != value:
-            return f"{of}{key}", other, value
-    return None
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 120 else f"{text[:117]}..."
 
 
 def _pickled(date: dt.date, carried: Carried, name: str) -> bytes:
