@@ -22,7 +22,7 @@ PACKAGE = ROOT / "replay"
 ORDER = (
     "errors", "contract", "schema", "sessions", "products", "queries", "ragged", "snapshots", "storage", "exposure", "heatmap",
     "levels", "tables", "tape", "market", "settlement", "lake", "corrections", "regenerate", "records", "account", "strategy", "broker", "engine",
-    "leaks", "golden", "results", "strategies", "ingest", "verify", "quality", "render", "pytest_plugin", "cli",
+    "leaks", "golden", "results", "sweep", "strategies", "ingest", "verify", "quality", "render", "pytest_plugin", "cli",
 )  # fmt: skip
 NO_LAKE = (
     "heatmap",
@@ -47,6 +47,7 @@ HOMES = {
     "pyvolr": {"exposure/"},
     "scipy": {"exposure/"},
     "urllib3": {"ingest/record.py"},
+    "distributed": {"sweep/workers.py"},
     "databento_dbn": {"ingest/opra.py"},
     "pyarrow": {
         "schema.py",
@@ -57,6 +58,7 @@ HOMES = {
         "tables.py",
         "records.py",
         "broker/",
+        "sweep/",
         "engine/",
     },
 }

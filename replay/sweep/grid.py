@@ -52,9 +52,8 @@ def sets_of(strategy: Loaded, grid: Grid, fixed: Mapping[str, Any]) -> list[dict
     both = sorted(set(grid) & set(fixed))
     if both:
         raise InvalidParameter(f"parameter {both[0]} stands in the grid and by itself; give it once")
-    found = []
-    for values in itertools.islice(itertools.product(*grid.values()), MOST_SETS + 1):
-        found.append(strategy.settle({**fixed, **dict(zip(grid, values, strict=True))}))
+    every = itertools.islice(itertools.product(*grid.values()), MOST_SETS + 1)
+    found = [strategy.settle({**fixed, **dict(zip(grid, values, strict=True))}) for values in every]
     if len(found) > MOST_SETS:
         raise InvalidParameter(f"the grid has over {MOST_SETS:,} sets; make it coarser")
     for name in grid:

@@ -12,7 +12,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from replay.account.legs import MICRO
 from replay.broker.account import SESSIONS, blank
 from replay.engine.plan import Plan
 from replay.engine.session import Carried, replay_session, stage_of, tapes_of
@@ -118,8 +117,3 @@ class _Bare(Loaded):
 
     def __hash__(self) -> int:
         return hash((self.reference, self.style, self.source))
-
-
-def capital_of(plan: Plan) -> float:
-    """What each session begins with, USD."""
-    return plan.terms.capital / MICRO

@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from typing import Final, Protocol
 
@@ -122,7 +122,7 @@ class Given:
         """As it was given."""
         return self._executor
 
-    def lost(self, error: BaseException) -> bool:
+    def lost(self, error: BaseException) -> bool:  # noqa: ARG002  # as the others'
         """A broken executor cannot be made anew here."""
         return False
 
@@ -179,7 +179,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-Told = Callable[[int, int], None]
-"""Told how many tasks are done, and how many there are."""
