@@ -143,6 +143,47 @@ class TestWhen:
         assert events(act(root, withdraw, order_latency="20s"), "fill", "cancel") == [("10:05:20", "cancel", "")]
 
 
+class TestWhere:
+    """Other symbols, tiers and statements of the same session."""
+
+    def test_each_symbol_trades_on_its_own_market(self, root: pathlib.Path) -> None:
+        store(root, every("10:00", "16:00", MINUTE, FLAT, spot=602.0))
+        store(root, every("10:00:20", "16:00", MINUTE, {500.0: (3.0, 3.2)}, spot=505.0), "QQQ")
+
+        def both(ctx: replay.Context) -> None:
+            ctx.order(CALL)
+            ctx.order(Leg("C", 500), -2, symbol="QQQ")
+
+        seen = []
+        result = act(
+            root, {"10:00": both, "10:05": lambda ctx: seen.append([p.symbol for p in ctx.portfolio.positions]),
+                   "11:00": lambda ctx: ctx.flatten(symbol="QQQ")}, symbols=["SPY", "QQQ"],
+        )  # fmt: skip
+        assert seen == [["QQQ", "SPY"]]
+        assert fills(result) == [
+            ("10:00:20", "C", 500.0, -2, 3.0), ("10:01:00", "C", 600.0, 1, 1.1), ("11:00:20", "C", 500.0, 2, 3.2)
+        ]  # fmt: skip
+        assert result.by_session()["profit"].to_list() == [pytest.approx(100 * (2 - 1.1) - 200 * 0.2)]
+
+    def test_a_symbol_without_data_that_day_fills_nothing(self, root: pathlib.Path) -> None:
+        store(root, every("10:00", "16:00", MINUTE, FLAT))
+        store(root, every("10:00", "16:00", MINUTE, FLAT, date=dt.date(2026, 7, 23)), "QQQ", dt.date(2026, 7, 23))
+        result = act(root, {"10:00": order(CALL, symbol="QQQ")}, symbols=["SPY", "QQQ"], start=DAY)
+        assert events(result, "fill", "expire") == [("10:02:00", "expire", "no snapshot in time")]
+
+    def test_the_thinned_tier_is_a_market_of_its_own_cadence(self, root: pathlib.Path) -> None:
+        store(root, every("10:00:59", "15:59:59", MINUTE, FLAT, spot=602.0), tier="1m", cadence_us=MINUTE)
+        result = act(root, {"10:00": order(CALL)}, tier="1m")
+        assert fills(result) == [("10:00:59", "C", 600.0, 1, 1.1)]
+        assert result.by_session()["profit"].to_list() == [pytest.approx(90)]
+
+    def test_on_effective_open_interest_fills_are_the_same(self) -> None:
+        lake = pathlib.Path(__file__).parent.parent / "fixtures" / "lake"
+        asked: dict[str, Any] = {"symbols": "SPY", "start": DAY, "end": DAY, "params": {"center": "spot"}}
+        plain, stated = (replay.run("pin_fly", lake, oi=oi, **asked) for oi in ("settled", "effective"))
+        assert plain.trades().drop("magnet").equals(stated.trades().drop("magnet"))
+
+
 class TestPrices:
     """What an order pays."""
 
@@ -225,6 +266,21 @@ class TestPrices:
         assert result.ledger().filter(event="fill")["how"].to_list() == ["same"]
         assert result.by_session()["same_fills"].to_list() == [1]
 
+    def test_same_tells_of_its_fill_at_the_next_tick_too(self, root: pathlib.Path) -> None:
+        store(root, every("10:00", "10:10", MINUTE, FLAT))
+        told = []
+
+        class Told(replay.Strategy):
+            def on_fill(self, ctx: replay.Context, order: replay.Order) -> None:
+                told.append((order.number, f"{ctx.now:%H:%M}"))
+
+            def on_tick(self, ctx: replay.Context) -> None:
+                if f"{ctx.now:%H:%M}" == "10:02":
+                    assert ctx.order(CALL).is_filled
+
+        replay.run(Told, root, symbols="SPY", fill="same")
+        assert told == [(1, "10:03")]
+
     def test_mid_touch_and_worst_of_a_fill(self, root: pathlib.Path) -> None:
         """Worst is the dearer touch of this snapshot and the next, and a tick more."""
         rows = [chain("10:00", FLAT), chain("10:01", {600.0: (1.0, 1.1)}), chain("10:02", {600.0: (1.2, 1.4)})]
@@ -245,6 +301,8 @@ class TestMisses:
             ((1.0, None), 1, "no quote"),
             ((1.0, None), -1, "no quote"),
             ((0.0, 0.0), 1, "no quote"),
+            ((1.0, 1e6), 1, "no quote"),
+            ((1.0, float("inf")), -1, "no quote"),
             ((1.2, 1.1), 1, "crossed"),
             ((1.2, 1.1), -1, "crossed"),
             ((0.0, 0.05), -1, "no bid"),
@@ -640,6 +698,7 @@ class TestWrongOrders:
             (([("C", float("nan"), 1)],), "strike nan is not a price"),
             (([("C", 600, 1), ("C", 600.0, -1)],), "600C stands in two legs"),
             ((CALL, 0), "quantity 0 is not a whole number"),
+            ((CALL, 10_001), "quantity 10001 is not a whole number of combinations up to 10,000"),
             ((CALL, 1.5), "quantity 1.5 is not a whole number"),
             ((CALL, 1, 1.005), "limit 1.005 is no multiple of 0.01"),
             ((CALL, 1, "x"), "limit 'x' is not a price"),

@@ -26,6 +26,8 @@ from replay.settlement import Settlement
 from replay.tape import Tick, parse_gaps
 
 SESSION, IOC = "session", "ioc"
+MOST = 10_000
+"""Combinations of an order."""
 _BACK = 4
 """How many snapshots before an order are looked at, for quotes that hang."""
 
@@ -96,6 +98,7 @@ class Desk:
         self.orders: list[Order] = []
         self.working: list[_Working] = []
         self.executions: list[Execution] = []
+        self.news: list[Order] = []
         self.settlements: dict[str, Settlement] = {}
         self.most_required = 0.0
         self.ledger = Ledger(next(iter(ticks.values())).session.date)
@@ -113,8 +116,10 @@ class Desk:
         if symbol not in self.terms.products:
             product_of(symbol)  # which says why there is none
         found, now = checked_legs(legs), to_us(tick.now)
-        if not is_whole(quantity) or not 0 < abs(quantity) <= 1_000_000:
-            raise InvalidOrder(f"quantity {quantity!r} is not a whole number of combinations, below 0 to sell")
+        if not is_whole(quantity) or not 0 < abs(quantity) <= MOST:
+            raise InvalidOrder(
+                f"quantity {quantity!r} is not a whole number of combinations up to {MOST:,}, below 0 to sell"
+            )
         quantity, sign = int(quantity), 1 if quantity > 0 else -1
         most = None if limit is None else sign * self._limit(symbol, limit, len(found))
         lasts = self._lasting(tif, now)
@@ -137,8 +142,11 @@ class Desk:
         return order
 
     def match(self, instant: int) -> list[Order]:
-        """Match the working orders against all snapshots up to an instant, in time; those that were filled."""
-        filled: list[Order] = []
+        """Match the working orders against all snapshots up to an instant, in time; those that were filled.
+
+        With them come those that were filled as they were sent.
+        """
+        filled, self.news = self.news, []
         while True:
             ahead = [
                 (int(market.ts[each.next]), each.order.number, each)
@@ -275,6 +283,7 @@ class Desk:
             return
         market.read_from(number - _BACK)
         self._try(each, market, number, each.order.sent)
+        self.news += [each.order] if each.order.is_filled else []
         self.working = [one for one in self.working if one.order.is_working]
 
     def _patience(self, market: Market, number: int) -> int:

@@ -19,6 +19,7 @@ CROSSED: Final = "crossed"
 WIDE: Final = "too wide"
 REASONS: Final = (NO_CHAIN, NOT_LISTED, NO_QUOTE, NO_BID, CROSSED, WIDE)
 
+_DEAREST: Final = 100_000.0  # USD a share; what is quoted above is no quote
 _WIDE_TICKS: Final = 10
 _FLAGGED_SHARE: Final = 0.25
 _FLAGGED_TICKS: Final = 5
@@ -86,7 +87,7 @@ def leg_quotes(
 
 
 def _unusable(bid: float, ask: float, contracts: int) -> str:
-    if not 0 < ask < math.inf or bid == math.inf:
+    if not 0 < ask < _DEAREST:
         return NO_QUOTE
     if bid > ask:
         return CROSSED

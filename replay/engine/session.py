@@ -188,7 +188,7 @@ def _walk(
                 ctx._i = i
             else:
                 ctx.move(i)
-            if desk.working:
+            if desk.working or desk.news:
                 for order in desk.match(instants[i]):
                     strategy.on_fill(ctx, order)
             returned = on_tick(ctx)
