@@ -218,6 +218,12 @@ class TestPrices:
         result = act(root, {"10:00": order(vertical("C", 6000, 6005))}, fill="mid", symbols="SPX")
         assert result.trades()["price"].to_list() == [1.65]  # mid 2.15 - 0.53 = 1.62
 
+    def test_rounding_goes_no_further_than_the_touch(self, root: pathlib.Path) -> None:
+        """Quotes that are not on the tick themselves: 1.02 would be 1.05 in nickels, and the ask is 1.03."""
+        store(root, every("10:00", "10:10", MINUTE, {6000.0: (1.01, 1.03)}), symbol="SPX")
+        acts = {"10:00": order(Leg("C", 6000)), "10:05": order(Leg("C", 6000), -1)}
+        assert [each[4] for each in fills(act(root, acts, fill="mid", symbols="SPX"))] == [1.03, 1.01]
+
     def test_slippage_is_ticks_a_leg(self, root: pathlib.Path) -> None:
         assert self.paid(root, iron_fly(600, 5), slippage=2) == pytest.approx(2.88 + 4 * 0.02)
         assert self.paid(root, iron_fly(600, 5), -1, slippage=2) == pytest.approx(2.60 - 4 * 0.02)
