@@ -631,12 +631,16 @@ class TestPortfolio:
             seen.update(cash=own.cash, mid=own.unrealised(), touch=own.unrealised("touch"), value=own.value())
             seen.update(asked=own.requirement, power=own.buying_power, equity=own.equity(), profit=own.profit())
 
-        act(root, {"10:00": order(iron_fly(600, 5), -2), "10:05": look}, capital=10_000, fees=1)
+        result = act(root, {"10:00": order(iron_fly(600, 5), -2), "10:05": look}, capital=10_000, fees=1)
         # sold for 4.0 - 1.2 = 2.8 twice; mid 4.1 - 1.1 = 3.0; closing costs 4.2 - 1.0 = 3.2
         assert seen == pytest.approx(
             {"cash": 10_000 + 560 - 8, "mid": -40, "touch": -80, "value": -600, "asked": 1000, "power": 9552,
              "equity": 9952, "profit": -48}
         )  # fmt: skip
+        told = next(row for row in result.equity().to_dicts() if f"{row['at']:%H:%M}" == "10:05")
+        assert [told[name] for name in ("cash", "value", "equity", "profit", "touch", "contracts", "mark_age")] == (
+            pytest.approx([10_552, -600, 9952, -48, -88, 8, 0])
+        )
 
     def test_an_order_beyond_buying_power_is_rejected(self, root: pathlib.Path) -> None:
         calls, puts = {600.0: (2.0, 2.0), 605.0: (0.5, 0.5)}, {600.0: (2.0, 2.0), 595.0: (0.5, 0.5)}

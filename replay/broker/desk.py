@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -147,25 +148,29 @@ class Desk:
         With them come those that were filled as they were sent.
         """
         filled, self.news = self.news, []
-        while True:
-            ahead = [
-                (int(market.ts[each.next]), each.order.number, each)
-                for each in self.working
-                if each.next < len(market := self.market(each.order.symbol)) and market.ts[each.next] <= instant
-            ]
-            if not ahead:
-                break
-            ts, _, each = min(ahead, key=lambda found: found[:2])
-            self._meet(each, self.market(each.order.symbol), each.next, ts)
+        ahead = [step for each in self.working if (step := self._step(each, instant))]
+        heapq.heapify(ahead)
+        while ahead:
+            ts, _, each, market = heapq.heappop(ahead)
+            self._meet(each, market, each.next, ts)
             each.next += 1
             if each.order.is_filled:
                 filled.append(each.order)
-            self.working = [one for one in self.working if one.order.is_working]
+            elif each.order.is_working and (step := self._step(each, instant)):
+                heapq.heappush(ahead, step)
         for each in self.working:
-            market = self.market(each.order.symbol)
-            self._outlive(each, market, market.after(instant) - 1, instant)
+            if each.order.is_working:
+                market = self.market(each.order.symbol)
+                self._outlive(each, market, market.after(instant) - 1, instant)
         self.working = [one for one in self.working if one.order.is_working]
         return filled
+
+    def _step(self, each: _Working, instant: int) -> tuple[int, int, _Working, Market] | None:
+        """The next snapshot that an order meets up to an instant: when, and the order's number for the ties."""
+        market = self.market(each.order.symbol)
+        if each.next == len(market) or (ts := int(market.ts[each.next])) > instant:
+            return None
+        return ts, each.order.number, each, market
 
     def settle(self) -> None:
         """At the close: what works still expires, and every contract settles at the one price of its symbol."""
