@@ -354,6 +354,18 @@ class TestMisses:
         assert fills(act(root, {"10:00": order(CALL)}, max_spread=0.57)) == []
 
 
+@pytest.fixture(scope="module")
+def days(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, list[dt.date]]:
+    """A lake of sixteen sessions with the same quotes, in each of which one order can be held."""
+    root = tmp_path_factory.mktemp("payoffs") / "lake"
+    every_day = (dt.date(2026, 6, 1) + dt.timedelta(i) for i in range(60))
+    dates = [day for day in every_day if replay.find_session(day)][:16]
+    quotes = {float(k): (1.0, 1.0) for k in range(585, 616)}
+    for date in dates:
+        store(root, every("10:00", "10:05", MINUTE, quotes, quotes, date=date), date=date)
+    return root, dates
+
+
 class TestSettlement:
     """One price for all options of a session, or none."""
 
@@ -363,10 +375,8 @@ class TestSettlement:
     @pytest.mark.parametrize(
         "price", [590.0, 594.99, 595.0, 597.31, 599.995, 600.0, 600.005, 600.01, 603.0, 605.0, 617.5]
     )
-    def test_payoffs_by_hand(self, root: pathlib.Path, price: float) -> None:
+    def test_payoffs_by_hand(self, days: tuple[pathlib.Path, list[dt.date]], price: float) -> None:
         """Each builder held to settlement, against its diagram; less than a cent in the money is not exercised."""
-        quotes = {float(k): (1.0, 1.0) for k in range(585, 616)}
-        store(root, every("10:00", "10:05", MINUTE, quotes, quotes))
 
         def call(strike: float) -> float:
             cents = round((price - strike) * 100, 3)
@@ -390,12 +400,19 @@ class TestSettlement:
             off = abs(price - 600)
             shapes = [min(off, 5.0), max(5 - off, 0.0), max(5 - off, 0.0), min(max(off - 3, 0.0), 4.0)]
             assert list(diagrams.values())[:4] == pytest.approx(shapes, abs=1e-9)
+        root, dates = days
+        held = [(legs, qty, worth) for legs, worth in diagrams.items() for qty in (1, -3)]
+        asked = dict(zip(dates, held, strict=True))
+        result = act(
+            root, {"10:00": lambda ctx: ctx.order(*asked[ctx.session.date][:2])},
+            settlement=Settlements({("SPY", date): price for date in dates}),
+        )  # fmt: skip
+        profits = result.by_session()["profit"].to_list()
+        assert profits == pytest.approx(
+            [100 * qty * (worth - sum(leg.ratio for leg in legs)) for legs, qty, worth in held], abs=1e-6
+        )
         for legs, worth in diagrams.items():
-            cost = sum(leg.ratio for leg in legs)
-            for qty in (1, -3):
-                row = self.held(root, legs, qty, settlement=settled(price))
-                assert row["profit"] == pytest.approx(100 * qty * (worth - cost), abs=1e-6), (legs, qty)
-                assert replay.payoff(legs, price) == pytest.approx(worth, abs=1e-9)
+            assert replay.payoff(legs, price) == pytest.approx(worth, abs=1e-9)
 
     def test_a_box_at_parity_loses_exactly_the_fees(self, root: pathlib.Path) -> None:
         calls, puts = {595.0: (6.2, 6.2), 605.0: (1.4, 1.4)}, {595.0: (0.9, 0.9), 605.0: (6.1, 6.1)}
