@@ -9,8 +9,8 @@ class FlipBreakout(replay.SingleEntry):
     """Buys a vertical in the direction in which spot crosses the gamma flip, once a session.
 
     A cross is a change of the side on which spot lies of the flip, each of its own snapshot, between two ticks at which
-    both are known, from ``band`` USD beyond it on. It buys the option nearest spot and sells the one ``wing`` USD
-    further on: calls above the flip, puts below. Crosses later than ``minutes`` before the close are left alone.
+    both are known, from ``band`` USD beyond it on. It buys the option nearest spot and sells the one listed nearest to
+    ``wing`` USD further on: calls above the flip, puts below. Crosses later than ``minutes`` before the close are left alone.
     ``take`` and ``stop`` are as in ``pin_fly``, in parts of the debit.
 
     Parameters
@@ -55,7 +55,8 @@ class FlipBreakout(replay.SingleEntry):
         if not before or not side or side == before:
             return None
         long = self.listed_near(ctx, levels.spot)
-        if long is None:
+        short = None if long is None else self.listed_near(ctx, long + side * self.wing)
+        if long is None or short is None or short == long:
             return None
         right = "C" if side > 0 else "P"
-        return ctx.order(replay.vertical(right, long, long + side * self.wing), self.contracts, tag="flip_breakout")
+        return ctx.order(replay.vertical(right, long, short), self.contracts, tag="flip_breakout")
