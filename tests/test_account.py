@@ -67,6 +67,11 @@ class TestMargin:
         # +1 600, -2 605: the dearest of the sold is naked, the other covered by the one below it
         assert asked([("C", 600.0, 1), ("C", 605.0, -2)]) == pytest.approx(100 * (2 + 85))
 
+    def test_the_dearest_of_the_sold_are_the_naked_ones(self) -> None:
+        # puts: the one at 600 is naked, and 520 is covered by 510; calls: 600 is naked, and 690 covered by 700
+        assert asked([("P", 600.0, -1), ("P", 520.0, -1), ("P", 510.0, 1)]) == pytest.approx(100 * (2 + 90) + 1000)
+        assert asked([("C", 600.0, -1), ("C", 690.0, -1), ("C", 700.0, 1)]) == pytest.approx(100 * (2 + 90) + 1000)
+
     def test_an_unknown_spot_makes_it_unknown(self) -> None:
         assert math.isnan(asked([("C", 600.0, -1)], spot=math.nan))
         assert asked([("C", 600.0, -1), ("C", 605.0, 1)], spot=math.nan) == 500.0

@@ -620,6 +620,39 @@ class TestFees:
             act(root, {}, **asked)
 
 
+class TestAudit:
+    """What the market's clock shows is no look-ahead; what a strategy makes of the future is."""
+
+    def test_fills_on_what_is_known_later_are_honest(self, root: pathlib.Path) -> None:
+        rows = [chain(f"{10 + m // 60}:{m % 60:02}:20", {600.0: (1 + m / 100, 1.1 + m / 100)}, lag=15 * MINUTE)
+                for m in range(120)]  # fmt: skip
+        store(root, rows, cadence_us=MINUTE)
+
+        def buys(ctx: replay.Context) -> dict[str, Any] | None:
+            if ctx.now.minute % 20 == 0 and ctx.now.hour < 12 and not ctx.portfolio:
+                ctx.order(CALL)
+            elif ctx.now.minute % 20 == 7:
+                ctx.flatten()
+            last = ctx.orders[-1] if ctx.orders else None
+            return {"price": last.price, "status": last.status} if last else None
+
+        found = replay.audit(buys, root, symbols="SPY", fees="zero", sample=4)
+        assert not found, str(found.to_text())
+
+    def test_orders_alone_give_a_leak_away(self, root: pathlib.Path) -> None:
+        """It records nothing, and orders by what its session will have closed at."""
+        store(root, every("10:00", "16:00", MINUTE, FLAT, spot=602.0))
+
+        def peeks(ctx: replay.Context) -> None:
+            if f"{ctx.now:%H:%M}" == "10:30":
+                line = ctx._ticks.tape.tracks[0]
+                ctx.order(CALL, 1 if line.spot[-1] > 600 else -1)
+
+        found = replay.audit(peeks, root, symbols="SPY", fees="zero", sample=3)
+        assert [each.kind for each in found.findings] == ["future"] * len(found.findings)
+        assert any(each.field == "order" for each in found.findings)
+
+
 class TestPortfolio:
     """What a strategy may know of its account."""
 

@@ -10,8 +10,8 @@ class FlipBreakout(replay.SingleEntry):
 
     A cross is a change of the side on which spot lies of the flip, each of its own snapshot, between two ticks at which
     both are known, from ``band`` USD beyond it on. It buys the option nearest spot and sells the one listed nearest to
-    ``wing`` USD further on: calls above the flip, puts below. Crosses later than ``minutes`` before the close are left alone.
-    ``take`` and ``stop`` are as in ``pin_fly``, in parts of the debit.
+    ``wing`` USD further on: calls above the flip, puts below. Crosses later than ``minutes`` before the close are left
+    alone. ``take`` and ``stop`` are as in ``pin_fly``, in parts of the debit.
 
     Parameters
     ----------
