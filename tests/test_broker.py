@@ -648,7 +648,7 @@ class TestAudit:
                 line = ctx._ticks.tape.tracks[0]
                 ctx.order(CALL, 1 if line.spot[-1] > 600 else -1)
 
-        found = replay.audit(peeks, root, symbols="SPY", fees="zero", sample=3)
+        found = replay.audit(peeks, root, symbols="SPY", fees="zero", step="30m", sample=None)
         assert [each.kind for each in found.findings] == ["future"] * len(found.findings)
         assert any(each.field == "order" for each in found.findings)
 
