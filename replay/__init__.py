@@ -32,14 +32,17 @@ if TYPE_CHECKING:
     from replay.sessions import Session, find_session
     from replay.strategy import Context, Strategy
     from replay.strategy.single import SingleEntry
+    from replay.study import study_pins
+    from replay.study.report import PinStudy
     from replay.tape import Tape, Tick
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "Context", "Conventions", "Heatmap", "Lake", "Leg", "Levels", "Order", "Portfolio", "QualityReport", "ReplayError",
-    "Result", "Session", "SingleEntry", "Strategy", "Tape", "Tick", "assess", "audit", "butterfly", "exposures",
-    "find_session", "iron_condor", "iron_fly", "open_lake", "payoff", "plot", "run", "straddle", "strangle", "vertical",
+    "Context", "Conventions", "Heatmap", "Lake", "Leg", "Levels", "Order", "PinStudy", "Portfolio", "QualityReport",
+    "ReplayError", "Result", "Session", "SingleEntry", "Strategy", "Tape", "Tick", "assess", "audit", "butterfly",
+    "exposures", "find_session", "iron_condor", "iron_fly", "open_lake", "payoff", "plot", "run", "straddle",
+    "strangle", "study_pins", "vertical",
 ]  # fmt: skip
 
 _HOMES = {
@@ -50,6 +53,7 @@ _HOMES = {
     "Leg": "account.legs",
     "Levels": "levels",
     "Order": "account.order",
+    "PinStudy": "study.report",
     "Portfolio": "account.portfolio",
     "QualityReport": "quality.report",
     "ReplayError": "errors",
@@ -72,6 +76,7 @@ _HOMES = {
     "run": "engine",
     "straddle": "account.legs",
     "strangle": "account.legs",
+    "study_pins": "study",
     "vertical": "account.legs",
 }
 

@@ -15,6 +15,7 @@
     │   ├── UnknownStrategy     unknown_strategy 400  a strategy that cannot be found or loaded
     │   ├── InvalidParameter    invalid_parameter 400 a strategy's parameter with a wrong name, type or value
     │   ├── InvalidRun          invalid_run      400  a run that cannot be started, or not be gone on with
+    │   ├── InvalidStudy        invalid_study    400  a study that cannot be made as asked, or of nothing
     │   ├── GoldenError         invalid_golden   400  a golden file or specification that cannot be used
     │   ├── InvalidConventions  invalid_conventions 400  conventions that do not exist, or do not serve here
     │   ├── InvalidOpenInterest invalid_oi       400  a basis of open interest that is none, or is not stored
@@ -143,6 +144,12 @@ class InvalidRun(RequestError):
     """A run that cannot be started as asked, or not be gone on with."""
 
     code = "invalid_run"
+
+
+class InvalidStudy(RequestError):
+    """A study that cannot be made as asked, or for which nothing is left to study."""
+
+    code = "invalid_study"
 
 
 class GoldenError(RequestError):

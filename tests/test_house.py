@@ -22,7 +22,7 @@ PACKAGE = ROOT / "replay"
 ORDER = (
     "errors", "contract", "schema", "sessions", "products", "queries", "ragged", "snapshots", "storage", "exposure", "heatmap",
     "levels", "tables", "tape", "market", "settlement", "lake", "corrections", "regenerate", "records", "account", "strategy", "broker", "engine",
-    "leaks", "golden", "results", "sweep", "strategies", "ingest", "verify", "quality", "render", "pytest_plugin", "cli",
+    "leaks", "golden", "results", "study", "sweep", "strategies", "ingest", "verify", "quality", "render", "pytest_plugin", "cli",
 )  # fmt: skip
 NO_LAKE = (
     "heatmap",

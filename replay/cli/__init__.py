@@ -27,6 +27,7 @@ from replay.cli.run import backtest, run
 from replay.cli.sessions import sessions
 from replay.cli.sql import sql
 from replay.cli.strategies import strategies
+from replay.cli.study import study
 from replay.cli.verify import verify
 from replay.cli.watch import watch
 from replay.errors import ReplayError
@@ -68,6 +69,7 @@ for _command in (
     backtest,
     audit,
     strategies,
+    study,
     watch,
     regenerate,
     golden,
