@@ -14,6 +14,7 @@ from replay.render.pins import WITHIN, calibration_figure, cloud, hit_figure, pu
 from replay.study.hits import HITS, Comparison
 from replay.study.report import PinStudy, left_out_text, number_text, p_text, percent_text, span_text
 
+_OPEN: Final = 40  # so many entries of what was left out are shown at once
 _SHORT: Final = {
     "within_01pct": "0.1 %",
     "within_strike": "one strike",
@@ -223,7 +224,8 @@ def _left_out(found: PinStudy) -> list[str]:
     if not lines:
         return []
     items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
-    return [f"<h2>Left out</h2><details open><summary>{len(lines):,} entries</summary><ul>{items}</ul></details>"]
+    shown = " open" if len(lines) <= _OPEN else ""
+    return [f"<h2>Left out</h2><details{shown}><summary>{len(lines):,} entries</summary><ul>{items}</ul></details>"]
 
 
 def _figure(name: str, label: str = "") -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Sequence
+from typing import Final
 
 from replay import contract
 from replay.errors import InvalidGapPolicy, InvalidStudy
@@ -26,9 +27,10 @@ __all__ = [
     "PinStudy", "Pull", "study_pins",
 ]  # fmt: skip
 
-PERMUTATIONS = 9_999
-LEAST_PERMUTATIONS, MOST_PERMUTATIONS = 19, 1_000_000
-_LONGEST = 24 * 60 * 60 * 1_000_000
+PERMUTATIONS: Final = 9_999
+LEAST_PERMUTATIONS: Final = 19
+MOST_PERMUTATIONS: Final = 1_000_000
+_LONGEST: Final = 24 * 60 * 60 * 1_000_000
 
 
 def study_pins(
@@ -108,7 +110,7 @@ def study_pins(
     span = span_of(lake, name, start, end)
     stated = {"oi": oi, "share": share, "conventions": conventions}
     seen = collect(
-        lake, name, span.dates, instants, wanted, settlements, latency=dt.timedelta(microseconds=late),
+        lake, name, span, instants, wanted, settlements, latency=dt.timedelta(microseconds=late),
         policy=policy, tier=tier, stated=stated, steps=steps,
     )  # fmt: skip
     asked = {

@@ -27,12 +27,16 @@ Steps = Callable[[Sequence[dt.date]], Iterable[dt.date]]
 
 @dataclass(frozen=True)
 class Span:
-    """Which sessions to read: first and last date asked for or held, those the lake holds, and those it lacks."""
+    """Which sessions to read: first and last date asked for or held, those the lake holds, and those it lacks.
+
+    ``closed`` are dates that the lake holds and the exchange has no session on.
+    """
 
     start: dt.date
     end: dt.date
     dates: tuple[dt.date, ...]
     missing: tuple[dt.date, ...]
+    closed: tuple[dt.date, ...]
 
 
 @dataclass
@@ -61,10 +65,11 @@ def span_of(lake: Lake, symbol: str, start: str | dt.date | None, end: str | dt.
         If the lake holds no such session.
     """
     first, last = (None if each is None else parse_date(each, name) for each, name in ((start, "from"), (end, "to")))
-    held = [date for date in lake.dates(symbol) if find_session(date) is not None]
+    stored = lake.dates(symbol)
+    held = [date for date in stored if find_session(date) is not None]
     if not held:
         raise InvalidStudy(f"the lake holds no session of {symbol}; it has {', '.join(lake.symbols()) or 'no symbol'}")
-    first, last = first or held[0], last or held[-1]
+    first, last = first or stored[0], last or stored[-1]
     if first > last:
         raise InvalidTime(f"from {first} is after to {last}")
     dates = tuple(date for date in held if first <= date <= last)
@@ -74,14 +79,17 @@ def span_of(lake: Lake, symbol: str, start: str | dt.date | None, end: str | dt.
         )
     known_first, known_last = calendar_span()
     days = range(max(first, known_first).toordinal(), min(last, known_last).toordinal() + 1)
-    every = map(dt.date.fromordinal, days)
-    return Span(first, last, dates, tuple(date for date in every if date not in set(dates) and find_session(date)))
+    lacking = set(map(dt.date.fromordinal, days)) - set(dates)
+    missing = tuple(sorted(date for date in lacking if find_session(date)))
+    return Span(
+        first, last, dates, missing, tuple(date for date in stored if first <= date <= last and date not in held)
+    )
 
 
 def collect(
     lake: Lake,
     symbol: str,
-    dates: Sequence[dt.date],
+    span: Span,
     instants: Sequence[Instant],
     predictors: Sequence[str],
     settlements: Settlements,
@@ -101,9 +109,9 @@ def collect(
     InvalidStudy
         If no session is left.
     """
-    left: list[LeftOut] = []
+    left = [LeftOut(date, None, None, "the exchange had no session on that date") for date in span.closed]
     kept: dict[dt.date, _Session] = {}
-    for date in steps(dates):
+    for date in steps(span.dates):
         tape = lake.tape(symbol, date, tier, levels.COLUMNS, **stated)
         settlement = settlements.of(Market(tape), policy)
         if settlement.price is None:
@@ -115,7 +123,7 @@ def collect(
         kept[date] = row
     if not kept:
         raise InvalidStudy(
-            f"no settlement is known of any of {len(dates)} sessions of {symbol} (of {left[-1].date}, "
+            f"no settlement is known of any of {len(span.dates)} sessions of {symbol} (of {left[-1].date}, "
             f"{left[-1].reason.partition(': ')[2]}); a file of settlement prices gives the closes"
         )
     rows = list(kept.values())
