@@ -533,7 +533,9 @@ def test_the_command_recovers_the_pull_of_a_lake(pulled: str) -> None:
     done = run("SPY", "--lake", pulled, "--pin", "magnet", "--pin", "put_wall", "--format", "json")
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
-    assert told["verdict"].startswith("Price is pulled: magnet at 11:00")
+    assert re.match(
+        r"A pull was found beyond chance at 5%, adjusted for 10 tests of a pull: magnet at 11:00 0\.9", told["verdict"]
+    )
     magnet = {each["at"]: each for each in told["pull"] if each["predictor"] == "magnet"}
     for name, hours in (("11:00", 5), ("14:00", 2), ("15:00", 1), ("15:30", 0.5)):
         true = 1 - math.exp(-0.7 * hours)
@@ -596,7 +598,7 @@ def test_the_page_holds_all_it_needs(pulled: str, tmp_path: pathlib.Path) -> Non
     words = re.sub(r"<script\b.*?</script>", "", page, flags=re.DOTALL)
     assert "default-src 'none'" in page
     assert not re.search(r"(src|href)=[\"']?(https?:)?//", words)
-    assert "Price is pulled" in words
+    assert "A pull was found beyond chance" in words
     for name in ("pull", "cloud4", "within_strike", "calibration"):
         assert f'id="{name}"' in words
     assert run(*asked, "--format", "html").stdout_bytes == out.read_bytes()

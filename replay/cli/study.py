@@ -200,7 +200,7 @@ def text_of(found: PinStudy, *, everything: bool = False) -> str:
         _wrapped(
             f"far: beyond {found.reach:g} expected moves, left out; above: share above spot; p side: against pins on a "
             "random side of spot; p other: against the pins of other sessions; Holm: the larger of the two, adjusted "
-            f"for {len(found.pulls)} tests"
+            f"for {len(found.pulls)} test{'' if len(found.pulls) == 1 else 's'}"
         ),
         "\nhits: closes within so much of the pin, and of three baselines\n",
         _hits(found, everything),

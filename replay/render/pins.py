@@ -95,7 +95,7 @@ def cloud(found: PinStudy, number: int) -> dict[str, Any]:
         if not math.isnan(rise):
             ends = {"x": [-reach, reach], "y": [-reach * rise, reach * rise], "hoverinfo": "skip"}
             data.append({"type": "scatter", "mode": "lines", "line": style, **ends})
-    layout = _layout(200, left=30)
+    layout = _layout(230, left=30)
     title = f"{seen.predictors[number]}  {number_text(slope)}"
     layout |= {"title": {"text": title, "font": {"size": 13}, "x": 0.5, "y": 0.97}, "showlegend": False}
     layout["xaxis"] |= {"range": [-reach, reach], "zeroline": True, "zerolinecolor": "#c9ced6"}

@@ -205,6 +205,8 @@ def _words(found: PinStudy) -> list[str]:
         "p side": "how often pins as far from spot, on either side by a coin for each session, give as large a pull.",
         "p other": "how often the pins of the sessions, dealt out to them at random, do. A drift of all sessions does "
         "not make this one small.",
+        "several pins": "levels lie together, so that a pull to one of them shows at others too: this tells that there "
+        "is a pull, not which level it comes from.",
         "Holm": f"the p-values adjusted for their number: {len(found.pulls)} pulls, and {len(found.comparisons)} "
         "comparisons.",
         "random": "a price as far from spot as the pin, on its side or the other, half each. Against it the pin "
@@ -266,5 +268,9 @@ def _difference(each: Comparison) -> str:
     if each.measure == "distance":
         text, ends = f"{each.difference:+.2f}", f" ({each.low:+.2f} to {each.high:+.2f})"
     else:
-        text, ends = f"{100 * each.difference:+.0f}", f" ({100 * each.low:+.0f} to {100 * each.high:+.0f})"
+        text, ends = _points(each.difference), f" ({_points(each.low)} to {_points(each.high)})"
     return text if math.isnan(each.low) else text + ends
+
+
+def _points(share: float) -> str:
+    return "-" if math.isnan(share) else f"{round(100 * share):+d}"

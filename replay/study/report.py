@@ -16,7 +16,7 @@ from replay.sessions import from_us
 from replay.study.calibration import FEW, Calibration
 from replay.study.hits import HITS, Comparison, Distance, scores
 from replay.study.observations import LeftOut, Observations
-from replay.study.permutation import LEVEL, RESAMPLES
+from replay.study.permutation import FEWEST, LEVEL, RESAMPLES
 from replay.study.pull import Drift, Pull
 
 if TYPE_CHECKING:
@@ -88,8 +88,11 @@ class PinStudy:
         """In a sentence, what can be said of a pull."""
         tests = _count(len(self.pulls), "test") + " of a pull"
         if self.found:
-            names = ", ".join(f"{each.predictor} at {each.at} ({each.pull:.2f})" for each in self.found)
-            return f"Price is pulled: {names}; beyond chance at {ALPHA:.0%}, adjusted for {tests}."
+            named: dict[str, list[str]] = {}
+            for each in self.found:
+                named.setdefault(each.predictor, []).append(f"{each.at} {each.pull:.2f}")
+            names = "; ".join(f"{name} at {', '.join(told)}" for name, told in named.items())
+            return f"A pull was found beyond chance at {ALPHA:.0%}, adjusted for {tests}: {names}."
         known = [each for each in self.pulls if not math.isnan(each.p_side)]
         if not known:
             return "Nothing can be said of a pull: fewer than two sessions have a prediction."
@@ -109,7 +112,8 @@ class PinStudy:
                 "find none, whatever there is."
             )
         elif len(self) < FEW:
-            said.append(f"{_count(len(self), 'session')} are few: intervals of fewer than {FEW} are too narrow.")
+            told = f"no interval is told of fewer than {FEWEST}" if len(self) < FEWEST else "intervals are too narrow"
+            said.append(f"{_count(len(self), 'session')} say little (fewer than {FEW}): {told}.")
         sided = [each for each in self.pulls if each.cells and max(each.above, 1 - each.above) >= ONE_SIDED]
         names = list(dict.fromkeys(each.predictor for each in sided if each.at == self.pulls[-1].at))
         if names:
