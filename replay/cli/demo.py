@@ -27,6 +27,8 @@ NEXT = """Try next:
   replay heatmap SPY --as-of 2025-11-28 --minutes 390 --format table
   replay levels SPY --as-of 2026-07-24T11:29:45 --known-at latest
   replay run levels --symbol SPY | head -3
+  replay backtest pin_fly --symbol SPY --param take=0 --out fly
+  replay study pins SPY
   replay watch SPY --date 2026-07-24 --speed 120
   replay sql "SELECT date, max(spot) FROM snapshots GROUP BY 1 ORDER BY 1"
   replay ingest chain --help    # your own chains"""
@@ -44,8 +46,8 @@ NEXT = """Try next:
 def demo(out_path: pathlib.Path) -> None:
     """Show what this does, offline, on the simulated lake that ships.
 
-    It lists the sessions, rebuilds one heatmap as it stood and again with a correction that became known later, and
-    replays that session into a strategy.
+    It lists the sessions, rebuilds one heatmap as it stood and again with a correction that became known later, replays
+    that session into a strategy, and backtests one that trades.
 
     \b
     Example:
@@ -68,6 +70,8 @@ def demo(out_path: pathlib.Path) -> None:
         click.echo(_compared(then, since))
         _say("The session replayed into a strategy: what each tick says the magnet of 11:29 was")
         click.echo(_replayed(lake))
+        _say("A backtest: an iron fly sold at the magnet two hours before the close, in each session")
+        click.echo(_backtested(lake))
         page = lake.heatmap(SYMBOL, "2026-07-24", minutes=390, known_at="latest")
         written = heatmap_html(page, lake.levels_of(page))
     out_path.mkdir(parents=True, exist_ok=True)
@@ -125,6 +129,29 @@ def _replayed(lake: Lake) -> str:
         (f"{row['at']:%H:%M}", f"{row['spot']:,.2f}", f"{row['magnet']:,.2f}", f"{row['then']:,.2f}") for row in shown
     ]
     return text_table(("tick", "spot", "magnet now", "magnet of 11:29"), rows, (False, True, True, True))
+
+
+def _backtested(lake: Lake) -> str:
+    """The trades of a pin fly, with fees, and what they come to."""
+    from replay.engine import run
+    from replay.tables import text_table
+
+    result = run("pin_fly", lake, symbols=SYMBOL, gaps="carry:5m")
+    rows = [
+        (
+            str(row["session"]), row["legs"], f"{row['price']:.2f}", f"{row['settlement']:,.2f}", row["exit"],
+            f"{row['profit']:,.2f}",
+        )
+        for row in result.trades().iter_rows(named=True)
+    ]  # fmt: skip
+    sums = result.run["trading"]
+    rows.append(("total", "", "", "", "", f"{sums['profit']:,.2f}"))
+    right = (False, False, True, True, False, True)
+    return text_table(("session", "sold", "credit", "close", "exit", "profit"), rows, right) + (
+        f"\nat mid {sums['mid']:,.2f}, at the touch {sums['touch']:,.2f}, at worst {sums['worst']:,.2f} USD\n"
+        f"after fees of {sums['fees']:,.2f}. The sessions are simulated, with a pull to a strike:\n"
+        "of markets this says nothing.\n"
+    )
 
 
 def _magnets(ctx: Context) -> dict[str, Any] | None:
