@@ -161,6 +161,8 @@ class TestBook:
         assert {contract: book.quantity(contract) for contract in (CALL, PUT)} == held
         assert book.cash == -sum(q * p * 100 for _, q, p in trades) - fees
         assert book.cash + sum(map(book.cost, book.lots)) == book.realised - book.fees
+        assert book.spent == sum(map(book.cost, book.lots))
+        assert book.held == {contract: sum(lot.quantity for lot in lots) for contract, lots in book.lots.items()}
 
 
 class TestProducts:

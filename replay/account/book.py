@@ -48,18 +48,22 @@ class Book:
         Paid so far.
     realised
         Profit of what was closed, before fees.
-    lots
-        Open lots by contract, the oldest first.
+    spent
+        What the open lots were bought for; below 0: sold for.
+    lots, held
+        Open lots by contract, the oldest first, and their contracts in all; below 0: sold short.
     """
 
     cash: int
     fees: int = 0
     realised: int = 0
+    spent: int = 0
     lots: dict[Contract, deque[Lot]] = field(default_factory=dict)
+    held: dict[Contract, int] = field(default_factory=dict)
 
     def quantity(self, contract: Contract) -> int:
         """Contracts held; below 0: sold short."""
-        return sum(lot.quantity for lot in self.lots.get(contract, ()))
+        return self.held.get(contract, 0)
 
     def cost(self, contract: Contract) -> int:
         """What the open lots of a contract were bought for, micro-dollars; below 0 for those sold."""
@@ -82,13 +86,16 @@ class Book:
                 held.popleft()
         if left:
             held.append(Lot(order, left, price))
+        self.held[contract] = self.held.get(contract, 0) + quantity
         if not held:
-            del self.lots[contract]
+            del self.lots[contract], self.held[contract]
         spent = quantity * price * MULTIPLIER
         profit = sum(each.profit for each in closed)
         self.cash -= spent
         self.realised += profit
-        return Posting(-spent, left * price * MULTIPLIER - freed, 0, -profit), closed
+        position = left * price * MULTIPLIER - freed
+        self.spent += position
+        return Posting(-spent, position, 0, -profit), closed
 
     def charge(self, amount: int) -> Posting:
         """Pay a fee, micro-dollars."""

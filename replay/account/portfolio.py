@@ -110,8 +110,7 @@ class Portfolio:
         if at not in PRICED_AT:
             raise InvalidOrder(f"positions are priced at one of {', '.join(PRICED_AT)}, not at {at!r}")
         total = 0.0
-        for contract, lots in self._book.lots.items():
-            quantity = sum(lot.quantity for lot in lots)
+        for contract, quantity in self._book.held.items():
             bid, ask = self._quote(contract)
             if at == "mid":
                 price = _mid(bid, ask)
@@ -122,7 +121,7 @@ class Portfolio:
 
     def unrealised(self, at: str = "mid") -> float:
         """Profit of what is open, before fees, USD; see :meth:`value`."""
-        return self.value(at) - sum(map(self._book.cost, self._book.lots)) / MICRO
+        return self.value(at) - self._book.spent / MICRO
 
     def profit(self, at: str = "mid") -> float:
         """Profit of the session so far, after fees, USD; see :meth:`value`."""
@@ -179,11 +178,7 @@ class Portfolio:
         return tuple(Leg(each.right, each.strike, count // size) for each, count in held), -size
 
     def _held(self) -> list[tuple[Contract, int]]:
-        lots = self._book.lots
-        return [
-            (contract, sum(lot.quantity for lot in lots[contract]))
-            for contract in sorted(lots, key=lambda each: (each.symbol, each.strike, each.right))
-        ]
+        return sorted(self._book.held.items(), key=lambda each: (each[0].symbol, each[0].strike, each[0].right))
 
     def _is_worthless(self, contract: Contract) -> bool:
         bid, ask = self._quote(contract)
