@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from replay.quality import assess
     from replay.quality.report import QualityReport
     from replay.render.plot import plot
+    from replay.render.report import report
     from replay.sessions import Session, find_session
     from replay.strategy import Context, Strategy
     from replay.strategy.single import SingleEntry
@@ -41,7 +42,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Context", "Conventions", "Heatmap", "Lake", "Leg", "Levels", "Order", "PinStudy", "Portfolio", "QualityReport",
     "ReplayError", "Result", "Session", "SingleEntry", "Strategy", "Tape", "Tick", "assess", "audit", "butterfly",
-    "exposures", "find_session", "iron_condor", "iron_fly", "open_lake", "payoff", "plot", "run", "straddle",
+    "exposures", "find_session", "iron_condor", "iron_fly", "open_lake", "payoff", "plot", "report", "run", "straddle",
     "strangle", "study_pins", "vertical",
 ]  # fmt: skip
 
@@ -73,6 +74,7 @@ _HOMES = {
     "open_lake": "lake",
     "payoff": "account.legs",
     "plot": "render.plot",
+    "report": "render.report",
     "run": "engine",
     "straddle": "account.legs",
     "strangle": "account.legs",

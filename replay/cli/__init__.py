@@ -23,6 +23,7 @@ from replay.cli.levels import levels
 from replay.cli.quality import quality
 from replay.cli.record import record
 from replay.cli.regenerate import regenerate
+from replay.cli.report import report
 from replay.cli.run import backtest, run
 from replay.cli.sessions import sessions
 from replay.cli.sql import sql
@@ -67,6 +68,7 @@ for _command in (
     conventions,
     run,
     backtest,
+    report,
     audit,
     strategies,
     study,

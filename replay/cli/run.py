@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from replay.cli import options, output
+from replay.cli.report import compared, reported, runs_beside
 from replay.cli.terms import trading_terms
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def _run_command(command: Callable[..., None]) -> click.Command:
     """A command with all that a run can be asked for."""
     for option in (
         options.output_format(*FORMATS),
+        compared,
         click.option(
             "--trials",
             type=click.IntRange(min=1),
@@ -90,6 +92,7 @@ def _replayed(
     out_path: pathlib.Path | None,
     form: str | None,
     params: tuple[str, ...],
+    compare: tuple[pathlib.Path, ...],
     **asked: Any,
 ) -> None:
     """Replay, write what came of it, and say it."""
@@ -99,6 +102,7 @@ def _replayed(
     from replay.errors import GapFound, StrategyFailed
 
     chosen = _format(form, out_path)
+    beside = runs_beside(compare)
     failed: Any = None
     with run_progress() as progress:
         try:
@@ -119,6 +123,10 @@ def _replayed(
     click.echo(summary(result), err=True)
     if out_path is None:
         click.echo(_log(result), err=True, nl=False)
+    if failed is None and result.traded:
+        reported(result, lake_path, beside)
+    elif failed is None and beside:
+        click.echo("note: no order was sent, so there is nothing to compare", err=True)
     if isinstance(failed, Interrupted):
         click.echo(_after_interrupt(result), err=True)
         click.get_current_context().exit(130)

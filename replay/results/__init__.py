@@ -1,1 +1,1 @@
-"""What a run's trading is worth believing: metrics with their intervals, breakdowns, and red flags. Numbers alone."""
+"""What a run's trading comes to: metrics with intervals, where profit was made, and what speaks against it."""

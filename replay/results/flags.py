@@ -1,197 +1,308 @@
-"""Red flags: reasons not to believe a backtest, each computed from what the run left behind."""
+"""Red flags: what speaks against believing a run's result, each computed, with its numbers and what to do."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Literal
 
 import numpy as np
+import polars as pl
 
-from replay.results.metrics import deflated_sharpe, probabilistic_sharpe
-from replay.results.run import Traded
+from replay.results.metrics import deflated_sharpe
+from replay.results.traded import AUDIT, Traded
 
-FEW_TRADES: Final = 30
+Severity = Literal["red", "amber", "clear"]
+
+LEAST_TRADES: Final = 30
 SIGNIFICANT: Final = 0.95
-DOMINATED: Final = 0.5
-FLAT: Final = 0.5
-DOUBTFUL_FILLS: Final = 0.1
-UNFILLED: Final = 0.2
+DOUBTFUL: Final = 0.90
+DOMINANT: Final = 0.5
+LARGE: Final = 0.25
+BAD_FILLS: Final = 0.10
+STALE_TICKS: Final = 0.05
+UNNAMED: Final = "None"
+"""How ``run.json`` names the conventions of a file that names none."""
+LATE: Final = 60.0
+"""Seconds of median lag from which data counts as known late."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """One reason: its name, whether it is raised, and a sentence with the numbers."""
+    """One reason for doubt.
 
-    name: str
-    raised: bool
-    text: str
+    Attributes
+    ----------
+    id, title
+        Its name in JSON, and in words.
+    severity
+        ``red``: the result must not be believed as it stands; ``amber``: look first; ``clear``: checked, nothing found.
+    says
+        A sentence with the numbers.
+    advice
+        What to do; empty where it is clear.
+    """
 
-
-def flags(run: Traded) -> list[Flag]:
-    """Every flag, those that are raised first, each in its place otherwise."""
-    found = [Flag(name, *judge(run)) for name, judge in _JUDGES.items()]
-    return sorted(found, key=lambda flag: not flag.raised)
-
-
-def _complete(run: Traded) -> tuple[bool, str]:
-    status = run.run["status"]
-    error = run.run.get("error") or {}
-    if status == "complete":
-        return False, f"all {len(run.run['dates'])} sessions were replayed"
-    return True, f"the run ended early ({status}): {error.get('message', '')}".rstrip(": ")
-
-
-def _few_trades(run: Traded) -> tuple[bool, str]:
-    count = len(run.trades)
-    return count < FEW_TRADES, f"{count} trades; below {FEW_TRADES} luck and skill look alike"
+    id: str
+    title: str
+    severity: Severity
+    says: str
+    advice: str = ""
 
 
-def _significance(run: Traded) -> tuple[bool, str]:
-    trials, profits = int(run.run["trials"]), run.profits
-    plain, found = probabilistic_sharpe(profits), deflated_sharpe(profits, trials)
-    tried = f"{trials} set{'s' * (trials > 1)} of parameters tried"
-    if plain is None or found is None:
-        return True, f"no Sharpe ratio can be told of {len(profits)} settled sessions ({tried})"
-    return (
-        found < SIGNIFICANT,
-        f"the probability of an edge above luck is {found:.1%} after {tried} ({plain:.1%} were it the only one); "
-        f"{SIGNIFICANT:.0%} is asked for",
+def flags(traded: Traded) -> tuple[Flag, ...]:
+    """Every flag of a run, the raised ones first, the red before the amber."""
+    made = [check(traded) for check in CHECKS]
+    rank = {"red": 0, "amber": 1, "clear": 2}
+    return tuple(sorted(made, key=lambda flag: rank[flag.severity]))
+
+
+def _few_trades(traded: Traded) -> Flag:
+    count, known = len(traded.trades), int(traded.trades["profit"].is_not_null().sum())
+    of = "" if known == count else f", {known} of them with a known result"
+    said = f"{_n(count, 'trade')} in {_n(len(traded.sessions), 'session')}{of}"
+    if known >= LEAST_TRADES:
+        return Flag("few_trades", "Number of trades", "clear", f"{said}, {LEAST_TRADES} or more.")
+    return Flag(
+        "few_trades", "Few trades", "red", f"{said}, fewer than {LEAST_TRADES}.",
+        "Backtest more sessions before any number below is believed.",
+    )  # fmt: skip
+
+
+def _significance(traded: Traded) -> Flag:
+    trials = traded.trials
+    chance = deflated_sharpe(traded.known(), trials)
+    tried = f"{_n(trials, 'parameter set')} tried"
+    if chance is None:
+        return Flag(
+            "significance", "Significance unknown", "red",
+            f"The deflated Sharpe ratio is not defined: fewer than three settled sessions, or all the same; {tried}.",
+            "Backtest more sessions.",
+        )  # fmt: skip
+    said = f"Deflated Sharpe ratio {_three(chance)} with {tried}: the probability that the true Sharpe ratio is above"
+    said += " 0" if trials == 1 else " what the best of them shows by chance"
+    if chance >= SIGNIFICANT:
+        return Flag("significance", "Significance", "clear", f"{said}; {SIGNIFICANT:g} or more.")
+    return Flag(
+        "significance", "Not significant", "amber" if chance >= DOUBTFUL else "red", f"{said}; below {SIGNIFICANT:g}.",
+        "Take it as noise until more sessions say otherwise; give --trials the number of sets that were tried.",
+    )  # fmt: skip
+
+
+def _flat(traded: Traded) -> Flag:
+    profits = traded.profits()
+    known = profits[np.isfinite(profits)]
+    still = int((known == 0).sum())
+    said = f"{still} of {_n(len(known), 'settled session')} with a profit of exactly 0"
+    if len(known) and still * 2 <= len(known):
+        return Flag("flat", "Sessions that trade", "clear", f"{said}.")
+    return Flag(
+        "flat", "Flat equity", "red" if still == len(known) else "amber", f"{said}.",
+        "See under fills and misses why it rarely trades; the metrics count those sessions too.",
+    )  # fmt: skip
+
+
+def _one_session(traded: Traded) -> Flag:
+    known = traded.sessions.filter(pl.col("profit").is_not_null())
+    profits = known["profit"].to_numpy()
+    size = float(np.abs(profits).sum())
+    if size == 0:
+        return Flag("one_session", "Share of one session", "clear", "No session has a profit or a loss.")
+    at = int(np.argmax(np.abs(profits)))
+    share, total = abs(float(profits[at])) / size, float(profits.sum())
+    said = f"{known['session'][at]} alone ({_usd(profits[at])}) is {share:.0%} of all that was won and lost"
+    turned = total > 0 and total - float(profits.max()) <= 0
+    if turned:
+        said += f"; without the best session the total of {_usd(total)} is {_usd(total - profits.max())}"
+    if not turned and share <= LARGE:
+        return Flag("one_session", "Share of one session", "clear", f"{said}.")
+    return Flag(
+        "one_session", "One session decides", "red" if turned or share > DOMINANT else "amber", f"{said}.",
+        "Look at that session's trades below, and at the result without it.",
+    )  # fmt: skip
+
+
+def _kind_fills(traded: Traded) -> Flag:
+    own, touch, worst = (float(traded.settled[way].sum()) for way in ("profit", "touch", "worst"))
+    said = f"{_usd(own)} as filled ({traded.run['terms']['fill']}), {_usd(touch)} at the touch, {_usd(worst)} at worst"
+    if own <= 0 or worst > 0:
+        return Flag("kind_fills", "Prices of fills", "clear", f"{said}: the sign does not hang on the fills.")
+    return Flag(
+        "kind_fills", "Depends on the fills", "red" if touch <= 0 else "amber", f"{said}: the profit goes with them.",
+        "Believe the touch, not the mid; a profit that a tick takes away is none.",
+    )  # fmt: skip
+
+
+def _bad_fills(traded: Traded) -> Flag:
+    legs = traded.ledger.filter(pl.col("event") == "fill")
+    filled = legs.group_by("session", "order").agg(pl.col("wide", "stale").fill_null(value=False).any())
+    bad = int((filled["wide"] | filled["stale"]).sum())
+    share = bad / len(filled) if len(filled) else 0.0
+    said = (
+        f"{bad} of {_n(len(filled), 'filled order')} ({share:.0%}): {int(filled['wide'].sum())} on wide quotes, "
+        f"{int(filled['stale'].sum())} on quotes that hung while spot moved"
     )
+    if not bad:
+        return Flag("bad_fills", "Quotes of fills", "clear", f"{said}.")
+    return Flag(
+        "bad_fills", "Fills on stale or wide quotes", "red" if share > BAD_FILLS else "amber", f"{said}.",
+        "Lower --max-spread, and see what is left.",
+    )  # fmt: skip
 
 
-def _flat(run: Traded) -> tuple[bool, str]:
-    profits = run.profits
-    still = int((profits == 0).sum())
-    if len(profits) == 0:
-        return True, "no session is settled"
-    return still > FLAT * len(profits), f"{still} of {len(profits)} settled sessions made and lost nothing"
+def _same_fills(traded: Traded) -> Flag:
+    same = int(traded.sessions["same_fills"].sum())
+    said = f"{_n(same, 'order')} filled on the snapshot decided on"
+    if not same:
+        return Flag("same_fills", "Instants of fills", "clear", f"{said}.")
+    return Flag(
+        "same_fills", "Same-snapshot fills", "red", f"{said}, which nobody can do.",
+        "Backtest with another --fill; this run is of use as an upper bound alone.",
+    )  # fmt: skip
 
 
-def _dominated(run: Traded) -> tuple[bool, str]:
-    profits = run.profits
-    total = float(profits.sum())
-    if len(profits) == 0 or total == 0:
-        return len(profits) > 0, "nothing was made in all"
-    at = int(np.argmax(profits if total > 0 else -profits))
-    share = float(profits[at]) / total
-    date = run.settled["session"][at]
-    return share > DOMINATED, f"the largest session, {date}, is {share:.0%} of the total"
-
-
-def _fill_prices(run: Traded) -> tuple[bool, str]:
-    sums = {way: float(run.settled[way].sum()) for way in ("profit", "mid", "touch", "worst")}
-    text = f"mid {sums['mid']:,.0f}, touch {sums['touch']:,.0f}, worst {sums['worst']:,.0f} USD"
-    signs = {sums[way] > 0 for way in ("profit", "touch", "worst")}
-    return len(signs) > 1, f"the sign {'hangs on' if len(signs) > 1 else 'does not hang on'} how orders fill: {text}"
-
-
-def _doubtful_quotes(run: Traded) -> tuple[bool, str]:
-    filled = int(run.sessions["filled"].sum())
-    wide, stale = int(run.sessions["wide_fills"].sum()), int(run.sessions["stale_fills"].sum())
-    share = max(wide, stale) / filled if filled else 0.0
-    return (
-        share > DOUBTFUL_FILLS,
-        f"of {filled} fills {wide} on wide quotes, {stale} on quotes that hung while spot moved",
+def _unsettled(traded: Traded) -> Flag:
+    left = traded.sessions.filter(~pl.col("settled"))
+    said = (
+        f"{len(left)} of {_n(len(traded.sessions), 'session')} held contracts at the close without a settlement price"
     )
+    if not len(left):
+        return Flag("unsettled", "Settlement", "clear", f"{said}.")
+    return Flag(
+        "unsettled", "Unsettled sessions", "red",
+        f"{said}, so that their result is unknown and left out: {_dates(left['session'])}.",
+        "Give --settlement a file with their prices.",
+    )  # fmt: skip
 
 
-def _unfilled(run: Traded) -> tuple[bool, str]:
-    orders = int(run.sessions["orders"].sum())
-    lost = int(run.sessions["expired"].sum()) + int(run.sessions["rejected"].sum())
-    misses = int(run.sessions["misses"].sum())
-    share = lost / orders if orders else 0.0
-    return share > UNFILLED, f"{lost} of {orders} orders found no fill or were rejected; {misses} misses"
+def _gaps(traded: Traded) -> Flag:
+    sessions = traded.run["sessions"]
+    told = [(session["date"], each) for session in sessions for each in session["symbols"].values()]
+    gapped = sorted({date for date, each in told if each["gaps"]})
+    stale = sum(each["stale_ticks"] for _, each in told)
+    ticks = sum(session["ticks"] * len(session["symbols"]) for session in sessions)
+    share = stale / ticks if ticks else 0.0
+    said = f"{len(gapped)} of {_n(len(sessions), 'session')} with gaps in the data, {share:.1%} of all ticks stale"
+    if not gapped and share <= STALE_TICKS:
+        return Flag("gaps", "Gaps", "clear", f"{said}.")
+    named = f": {_dates(gapped)}" if gapped else ""
+    return Flag(
+        "gaps", "Gapped sessions", "red" if share > STALE_TICKS else "amber", f"{said}{named}.",
+        "replay quality says what is wrong with them; leave out those that cannot be mended.",
+    )  # fmt: skip
 
 
-def _same(run: Traded) -> tuple[bool, str]:
-    count = int(run.sessions["same_fills"].sum())
-    return count > 0, f"{count} fills on the very snapshot that was decided on, which nobody can have"
-
-
-def _unsettled(run: Traded) -> tuple[bool, str]:
-    rows = run.sessions.filter(~run.sessions["settled"])
-    if len(rows) == 0:
-        return False, "every session that held contracts at the close has a settlement price"
-    named = ", ".join(map(str, rows["session"].head(3))) + (" …" if len(rows) > 3 else "")
-    return True, f"{len(rows)} sessions are not settled and left out of every sum: {named}"
-
-
-def _gapped(run: Traded) -> tuple[bool, str]:
-    told = [(each["date"], own) for each in run.run["sessions"] for own in each["symbols"].values()]
-    gapped = {date for date, own in told if own["gaps"]}
-    stale = sum(own["stale_ticks"] for _, own in told)
-    return bool(gapped), f"{len(gapped)} of {len(run.run['sessions'])} sessions have gaps; {stale:,} ticks were stale"
-
-
-def _skipped(run: Traded) -> tuple[bool, str]:
-    missing = run.run["missing_sessions"]
-    held = len(run.run["dates"])
+def _skipped(traded: Traded) -> Flag:
+    missing, done = traded.run["missing_sessions"], len(traded.run["sessions"])
+    said = f"{len(missing)} of {_n(done + len(missing), 'exchange session')} in the span not in the lake"
     if not missing:
-        return False, f"no session of the exchange is missing between the first and the last of {held}"
-    return (
-        True,
-        f"{len(missing)} sessions of the exchange are not in the lake ({held} are): {missing[0]} to {missing[-1]}",
-    )
+        return Flag("skipped", "Sessions covered", "clear", f"{said}.")
+    return Flag(
+        "skipped", "Skipped sessions", "red" if len(missing) * 10 > done + len(missing) else "amber",
+        f"{said}: {_dates(missing)}.",
+        "Ask why they are missing: sessions that were picked choose the result.",
+    )  # fmt: skip
 
 
-def _audited(run: Traded) -> tuple[bool, str]:
-    strategy, found = run.run["strategy"], run.audit
-    way = "; write `replay audit … --format json --out RUN/audit.json`"
+def _audit(traded: Traded) -> Flag:
+    found, own = traded.audit, traded.strategy
+    command = f"Run replay audit on it with --format json --out RUN/{AUDIT}, and make the report anew."
+    title = "Look-ahead audit"
     if found is None:
-        return True, f"no look-ahead audit of this strategy lies beside the run{way}"
-    if strategy["source_sha256"] is None or found.get("source_sha256") != strategy["source_sha256"]:
-        return True, f"the audit beside the run is of another source than the strategy's{way}"
+        return Flag("audit", title, "amber", "Not run on this strategy's source.", command)
+    if own["source_sha256"] is None or found.get("source_sha256") != own["source_sha256"]:
+        hashes = [str(each or "unknown")[:12] for each in (found.get("source_sha256"), own["source_sha256"])]
+        return Flag("audit", title, "amber", f"Run on another source: {hashes[0]}, not {hashes[1]}.", command)
     if found["leaks"]:
-        return True, f"the audit found leaks: {len(found['findings'])} findings"
-    other = "" if found.get("parameters") == strategy["parameters"] else ", with other parameters"
-    return False, f"the look-ahead audit of this source found no leak in {len(found['sessions'])} sessions{other}"
-
-
-def _conventions(run: Traded) -> tuple[bool, str]:
-    named = sorted(
-        {each for one in run.run["sessions"] for own in one["symbols"].values() for each in own["conventions"]}
+        count = len(found.get("findings", ()))
+        return Flag(
+            "audit", title, "red", f"Found {_n(count, 'leak')} in this strategy's source.",
+            "The strategy sees the future, keeps hidden state or is random: mend it first.",
+        )  # fmt: skip
+    for name, theirs, ours in (
+        ("parameters", found.get("parameters"), own["parameters"]),
+        ("symbols", found.get("symbols"), traded.run["symbols"]),
+    ):
+        if theirs != ours:
+            return Flag("audit", title, "amber", f"Run on this source, but with other {name}.", command)
+    said = (
+        f"No leak found in {_n(len(found.get('sessions', ())), 'session')}, {_n(found.get('instants', 0), 'instant')}"
     )
-    if "stated" in run.run and run.run["stated"]["conventions"]:
-        return False, f"exposures are stated under {run.run['stated']['conventions']}"
-    unknown = "None" in named
-    words = ["no named conventions" if each == "None" else each for each in named]
-    text = f"exposures are under {', '.join(words) or 'none'}"
-    return len(named) > 1 or unknown, text
+    return Flag("audit", title, "clear", f"{said}, source {own['source_sha256'][:12]}.")
 
 
-def _clocks(run: Traded) -> tuple[bool, str]:
-    told = [own for each in run.run["sessions"] for own in each["symbols"].values() if own["rows"]]
-    rows, instant = sum(own["rows"] for own in told), sum(own["instant_rows"] for own in told)
-    if not rows:
-        return False, "no row"
-    if instant > rows / 2:
-        return True, (
-            f"{instant:,} of {rows:,} rows say that they were known in the instant they describe, which none is: what "
-            "came late cannot be told; give a --latency"
-        )
-    revised = sum(own["revisions"] for own in told)
-    lags = sorted(own["lag_s"] for own in told)
-    return (
-        False,
-        f"rows were known {lags[len(lags) // 2]:,.1f} s after their instant (median); {revised:,} were revised",
-    )
+def _conventions(traded: Traded) -> Flag:
+    stated = (traded.run.get("stated") or {}).get("conventions")
+    told = [each for session in traded.run["sessions"] for each in session["symbols"].values() if each["rows"]]
+    ids = sorted({name for each in told for name in each["conventions"]})
+    named = ", ".join("unnamed" if name == UNNAMED else name for name in ids) or "none"
+    if stated is not None:
+        return Flag("conventions", "Conventions", "clear", f"All exposures stated under {stated}; stored: {named}.")
+    if len(ids) <= 1 and UNNAMED not in ids:
+        return Flag("conventions", "Conventions", "clear", f"One id in use: {named}.")
+    if ids == [UNNAMED]:
+        return Flag(
+            "conventions", "Conventions unknown", "amber",
+            "The lake's files do not say what exposures were computed under.",
+            "Compute them anew from the chains, or state them with --conventions.",
+        )  # fmt: skip
+    return Flag(
+        "conventions", "Conventions mixed", "red", f"{len(ids)} ids in use: {named}.",
+        "State all sessions under one with --conventions.",
+    )  # fmt: skip
 
 
-_JUDGES: Final[dict[str, Callable[[Traded], tuple[bool, str]]]] = {
-    "run incomplete": _complete,
-    "look-ahead not audited": _audited,
-    "sessions not settled": _unsettled,
-    "same-snapshot fills": _same,
-    "few trades": _few_trades,
-    "not significant": _significance,
-    "result hangs on fills": _fill_prices,
-    "one session dominates": _dominated,
-    "flat equity": _flat,
-    "doubtful quotes": _doubtful_quotes,
-    "orders unfilled": _unfilled,
-    "sessions with gaps": _gapped,
-    "sessions missing": _skipped,
-    "conventions mixed": _conventions,
-    "clocks in doubt": _clocks,
-}
+def _known_later(traded: Traded) -> Flag:
+    told = [each for session in traded.run["sessions"] for each in session["symbols"].values()]
+    count, instant = sum(each["rows"] for each in told), sum(each["instant_rows"] for each in told)
+    lags = [each["lag_s"] for each in told if each["lag_s"] is not None]
+    title = "Known later than it claims"
+    if not count:
+        return Flag("known_later", title, "amber", "The lake held no row.", "Backtest sessions that it holds.")
+    lag, share = float(np.median(lags)), instant / count
+    fills = traded.ledger.filter((pl.col("event") == "fill") & pl.col("quote_recorded_at").is_not_null())
+    late = (fills["quote_recorded_at"] - fills["quote_ts"]).dt.total_microseconds().to_numpy() / 1e6
+    said = f"Of {_n(count, 'row')} {share:.0%} claim to be known the instant they describe; median lag {_lag(lag)}"
+    if len(late):
+        said += f", of fills {_lag(float(np.median(late)))}, at most {_lag(float(late.max()))}"
+    if share > 0:
+        return Flag(
+            "known_later", title, "red" if share > DOMINANT else "amber", f"{said}.",
+            "Nobody knows a chain the instant it stands: give the run a --latency of what the source really takes.",
+        )  # fmt: skip
+    if lag >= LATE:
+        return Flag(
+            "known_later", "Data known late", "amber", f"{said}.",
+            "Decisions were made on data so old: check that the lag is the one you will trade on.",
+        )  # fmt: skip
+    return Flag("known_later", "When data was known", "clear", f"{said}.")
+
+
+CHECKS: Final[tuple[Callable[[Traded], Flag], ...]] = (
+    _few_trades, _significance, _unsettled, _one_session, _flat, _kind_fills, _same_fills, _bad_fills, _known_later,
+    _audit, _gaps, _skipped, _conventions,
+)  # fmt: skip
+"""In the order in which they are listed within a severity."""
+
+
+def _n(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _usd(amount: float) -> str:
+    return f"{'-' if amount < 0 else ''}{abs(amount):,.2f} USD"
+
+
+def _three(share: float) -> str:
+    """Three decimals, never rounded up over a limit."""
+    return f"{int(share * 1000) / 1000:.3f}"
+
+
+def _lag(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < LATE else f"{seconds / 60:.1f} minutes"
+
+
+def _dates(dates: Iterable[Any]) -> str:
+    """Up to five, and how many more."""
+    named = [str(date) for date in dates]
+    return ", ".join(named[:5]) + (f" and {len(named) - 5} more" if len(named) > 5 else "")

@@ -15,6 +15,8 @@ SESSIONS_A_YEAR: Final = 252
 TAIL: Final = 0.05
 _EULER: Final = 0.5772156649015329
 _NORMAL: Final = NormalDist()
+_NOISE: Final = 1e-12
+"""A deviation of a smaller share of the mean is that of rounding: nothing varies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,8 @@ class Metrics:
     sortino
         Mean over the root of the mean square of the losses, times the root of 252.
     max_drawdown, drawdown_sessions
-        The largest fall of the sum from a peak, 0 at the start included, and the longest stretch of sessions below a
-        peak.
+        The largest fall of the sum from a peak, 0 at the start included; and how many sessions that fall lasts, from
+        the one after its peak until the peak is reached again, or the end.
     cvar
         Mean of the worst 5 % of the sessions (of at least one).
     """
@@ -80,7 +82,7 @@ def session_metrics(profits: Floats) -> Metrics:
         _plain(sharpes(row)),
         _plain(sortinos(row)),
         float(below.max()),
-        _longest(below > 0),
+        _length(curve),
         None if none else float(np.sort(profits)[: max(1, math.ceil(TAIL * count - 1e-9))].mean()),
     )
 
@@ -176,7 +178,7 @@ def sharpe_error(sharpe: float, sessions: int, skew: float, kurtosis: float) -> 
 
 def _moments(profits: Floats) -> tuple[float, float] | None:
     """The Sharpe ratio per session, and its standard error."""
-    if len(profits) < 3 or not (deviation := float(profits.std(ddof=1))) > 0:
+    if len(profits) < 3 or not (deviation := float(profits.std(ddof=1))) > _NOISE * abs(profits.mean()):
         return None
     score = (profits - profits.mean()) / profits.std()
     sharpe = float(profits.mean()) / deviation
@@ -184,18 +186,21 @@ def _moments(profits: Floats) -> tuple[float, float] | None:
 
 
 def _over(mean: Floats, spread: Floats) -> Floats:
-    scaled = mean / np.where(spread > 0, spread, 1.0) * math.sqrt(SESSIONS_A_YEAR)
-    return np.where(spread > 0, scaled, np.nan)
+    varies = spread > _NOISE * np.abs(mean)
+    scaled = mean / np.where(varies, spread, 1.0) * math.sqrt(SESSIONS_A_YEAR)
+    return np.where(varies, scaled, np.nan)
 
 
 def _plain(values: Floats) -> float | None:
     return float(values[0]) if math.isfinite(values[0]) else None
 
 
-def _longest(below: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> int:
-    """The longest run of true."""
-    longest = run = 0
-    for each in below.tolist():
-        run = run + 1 if each else 0
-        longest = max(longest, run)
-    return longest
+def _length(curve: Floats) -> int:
+    """Sessions that the largest fall of a curve of sums lasts, which starts at 0 before the first."""
+    peaks = np.maximum.accumulate(curve)
+    deepest = int(np.argmax(peaks - curve))
+    if curve[deepest] == peaks[deepest]:
+        return 0
+    start = int(np.flatnonzero(curve[:deepest] == peaks[deepest])[-1])
+    back = np.flatnonzero(curve[deepest:] >= peaks[deepest])
+    return (deepest + int(back[0]) if len(back) else len(curve) - 1) - start
