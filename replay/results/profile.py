@@ -24,8 +24,8 @@ _DOLLARS: Final = (0.0, 0.5, 1.0, 2.0, 5.0, math.inf)
 def minutes_to_close(frame: pl.DataFrame) -> pl.Series:
     """How long before its session's close each row's ``at`` lies, minutes."""
     closes = {date: to_us(_close(date)) for date in frame["session"].unique()}
-    close = frame["session"].replace_strict(closes, return_dtype=pl.Int64)
-    return ((close - frame["at"].dt.epoch("us")) / 60e6).alias("minutes")
+    close = pl.Series("minutes", [closes[date] for date in frame["session"]], pl.Int64)
+    return (close - frame["at"].dt.epoch("us")) / 60e6
 
 
 def by_minutes(traded: Traded) -> pl.DataFrame:
