@@ -10,6 +10,8 @@ from replay.results.report import ANNUALISED
 
 NONE: Final = "–"
 """What is not known or not defined."""
+BESIDE: Final = 3
+"""Runs that are set beside the reported one in a table."""
 
 
 @dataclass(frozen=True, slots=True)

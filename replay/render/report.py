@@ -51,6 +51,8 @@ thead th { font-size: 12px; color: #4d5765; }
 table.num td, table.num thead th + th, .trades td:last-child { text-align: right; }
 table.num td, .trades td:last-child { font-weight: 600; overflow-wrap: normal; }
 table.num tbody th { overflow-wrap: normal; }
+.trades tbody th { white-space: nowrap; }
+.trades thead th:last-child { text-align: right; }
 .date { white-space: nowrap; }
 .orders :is(th, td):nth-child(n+3):nth-child(-n+4) { text-align: right; }
 .orders td:last-child { width: 26%; }
@@ -83,8 +85,8 @@ footer { margin-top: 34px; font-size: 12px; overflow-wrap: anywhere; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   .grid { display: block; }
   h2, h3 { break-after: avoid; }
-  tr, .flags li { break-inside: avoid; }
-  table, .flags p, .quiet, figcaption { font-size: 10px; }
+  tr, .flags li, table:not(.trades) { break-inside: avoid; }
+  table, .flags p, ul.clear li, .quiet, figcaption { font-size: 10px; }
   thead th, small, caption { font-size: 9px; }
   details:not([open]) { display: none; }
 }
@@ -219,7 +221,7 @@ def _compared(found: Report, figures: _Figures) -> list[str]:
     caption = f"What {found.traded.name} and {names} gained so far, USD after fees, by session."
     return [
         "<h2>Beside other runs</h2>",
-        tables.compared_table(found),
+        tables.compared_tables(found),
         '<p class="quiet">Differences: of the sessions that both settled; the interval is drawn over the pairs.</p>',
         figures.add("Gained so far", charts.curves_chart(found), caption),
     ]

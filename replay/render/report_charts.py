@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ _FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 
 _DASHES: Final = ("solid", "dash", "dot", "dashdot")
 _STRIKES: Final = 30  # of a drawn session, beside those traded
 _TICKS: Final = 6
+_MARKED: Final = 60  # sessions of a curve, beyond which they are not marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def sessions_chart(report: Report) -> Chart:
         data.append(_unknown(unknown))
     axis = {"type": "category", "tickangle": 0, "automargin": True}
     step = max(1, -(-len(dates) // _TICKS))
-    axis |= {"tickmode": "array", "tickvals": dates[::step], "ticktext": [date[5:] for date in dates[::step]]}
+    axis |= {"tickmode": "array", "tickvals": dates[::step], "ticktext": _day_texts(days["session"].to_list())[::step]}
     return Chart(data, _layout(260) | {"xaxis": axis, "yaxis": _axis("USD")})
 
 
@@ -113,6 +115,8 @@ def pin_chart(report: Report, unit: str) -> Chart:
 
 def greeks_chart(report: Report) -> Chart:
     """Delta, gamma, theta and vega of the account over time."""
+    if not any(report.ranges[name] for name in ("delta", "gamma", "theta", "vega")):
+        return Chart([], _layout(520))
     path = report.path
     x, text = path["number"].to_list(), path["at"].dt.strftime("%Y-%m-%d %H:%M").to_list()
     names = {"delta": "delta, shares", "gamma": "gamma, /USD", "theta": "theta, USD/day", "vega": "vega, USD/pt"}
@@ -136,7 +140,7 @@ def curves_chart(report: Report) -> Chart:
     names = [report.traded.name, *(each.name for each in report.compared)]
     data = [
         {
-            "type": "scatter", "mode": "lines+markers", "name": name, "x": [str(date) for date in curve["session"]],
+            "type": "scatter", "mode": "lines+markers" if len(curve) <= _MARKED else "lines", "name": name, "x": [str(date) for date in curve["session"]],
             "y": _rounded(column(curve, "gained")), "marker": {"size": 5},
             "line": {"color": COLOURS[i % len(COLOURS)], "width": 2.4 if i == 0 else 1.6, "dash": _DASHES[i % 4]},
             "hovertemplate": "%{x}<br><b>%{y:,.2f}</b> USD",
@@ -144,7 +148,7 @@ def curves_chart(report: Report) -> Chart:
         for i, (name, curve) in enumerate(zip(names, report.curves, strict=True))
     ]  # fmt: skip
     legend = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
-    axis = {"type": "date", "tickformat": "%m-%d", "showgrid": False}
+    axis = {"type": "date", "tickformat": "%m-%d\n%Y", "showgrid": False}
     layout = _layout(300) | {"xaxis": axis, "yaxis": _axis("gained, USD"), "legend": legend}
     return Chart(data, layout | {"margin": layout["margin"] | {"t": 44}})
 
@@ -256,9 +260,15 @@ def _sessions_axis(path: pl.DataFrame) -> dict[str, Any]:
     step = max(1, -(-len(first) // _TICKS))
     return {
         "tickmode": "array", "tickvals": first["number"].to_list()[::step],
-        "ticktext": [f"{date:%m-%d}" for date in first["session"].to_list()[::step]], "gridcolor": _GRID,
+        "ticktext": _day_texts(first["session"].to_list())[::step], "gridcolor": _GRID,
         "zeroline": False,
     }  # fmt: skip
+
+
+def _day_texts(dates: list[dt.date]) -> list[str]:
+    """Month and day, the year beneath where there are several."""
+    several = len({date.year for date in dates}) > 1
+    return [f"{date:%m-%d}<br>{date:%Y}" if several else f"{date:%m-%d}" for date in dates]
 
 
 def _layout(height: int) -> dict[str, Any]:

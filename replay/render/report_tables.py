@@ -11,8 +11,9 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from replay.render.amounts import KINDS, NONE, OWN, interval_text, some, text_of, usd
+from replay.render.amounts import BESIDE, KINDS, NONE, OWN, interval_text, some, text_of, usd
 from replay.render.scale import Scale
+from replay.results.comparison import Compared
 from replay.results.drawn import Session
 from replay.results.flags import Flag
 from replay.results.report import Report
@@ -120,23 +121,28 @@ def activity_table(report: Report) -> str:
     return table(["", ""], cells, "Trades, exposure, costs", "num")
 
 
-def compared_table(report: Report) -> str:
-    """Metrics of the runs in columns, and the run less each of the others."""
-    own = [("metrics", report.metrics), *(("metrics", each.metrics) for each in report.compared)]
+def compared_tables(report: Report) -> str:
+    """Metrics of the runs in columns, a few beside the run at a time, and the run less each of them."""
+    every = report.compared
+    return "".join(_compared(report, every[start : start + BESIDE]) for start in range(0, len(every), BESIDE))
+
+
+def _compared(report: Report, beside: Sequence[Compared]) -> str:
+    measured = [report.metrics, *(each.metrics for each in beside)]
     rows = [
-        [escaped(kind.name), *(text_of(getattr(each, name), kind.unit) for _, each in own)]
+        [escaped(kind.name), *(text_of(getattr(each, name), kind.unit) for each in measured)]
         for name, kind in KINDS.items()
     ]
-    acts = [report.activity, *(each.activity for each in report.compared)]
-    rows += [["Sessions settled", *(f"{each.sessions:,}" for _, each in own)]]
+    acts = [report.activity, *(each.activity for each in beside)]
+    rows += [["Sessions settled", *(f"{each.sessions:,}" for each in measured)]]
     rows += [["Trades", *(f"{each.trades:,}" for each in acts)], ["Fees", *(usd(each.fees) for each in acts)]]
-    pairs = [each.paired for each in report.compared]
+    pairs = [each.paired for each in beside]
     rows += [
         [f"{escaped(report.traded.name)} less it, mean a session", NONE, *(usd(each.mean) for each in pairs)],
         ["95 % of that", NONE, *(interval_text(each.interval, "usd") for each in pairs)],
         ["better in sessions", NONE, *(f"{each.better} of {each.sessions}" for each in pairs)],
     ]
-    names = [report.traded.name, *(each.name for each in report.compared)]
+    names = [report.traded.name, *(each.name for each in beside)]
     return table(["", *map(escaped, names)], rows, "Runs side by side, USD after fees", "num")
 
 

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Final
 
-from replay.render.amounts import KINDS, NONE, OWN, interval_text, some, text_of, usd
+from replay.render.amounts import BESIDE, KINDS, NONE, OWN, interval_text, some, text_of, usd
 from replay.results.intervals import SAID
 from replay.results.report import Report
 
@@ -14,7 +14,6 @@ WIDTH: Final = 80
 
 _MARKS: Final = {"red": "RED FLAG", "amber": "LOOK"}
 _LABEL: Final = 24
-_BESIDE: Final = 4  # runs side by side in so many columns
 
 
 def report_text(report: Report) -> str:
@@ -62,8 +61,8 @@ def _unsettled(report: Report) -> list[str]:
 
 def _compared(report: Report) -> list[str]:
     lines: list[str] = []
-    for start in range(0, len(report.compared), _BESIDE - 1):
-        beside = report.compared[start : start + _BESIDE - 1]
+    for start in range(0, len(report.compared), BESIDE):
+        beside = report.compared[start : start + BESIDE]
         names = [report.traded.name, *(each.name for each in beside)]
         every = [report.metrics, *(each.metrics for each in beside)]
         lines += ["", _row(["side by side", *(name[:13] for name in names)], 14)]
