@@ -140,7 +140,8 @@ def curves_chart(report: Report) -> Chart:
     names = [report.traded.name, *(each.name for each in report.compared)]
     data = [
         {
-            "type": "scatter", "mode": "lines+markers" if len(curve) <= _MARKED else "lines", "name": name, "x": [str(date) for date in curve["session"]],
+            "type": "scatter", "mode": "lines+markers" if len(curve) <= _MARKED else "lines", "name": name,
+            "x": [str(date) for date in curve["session"]],
             "y": _rounded(column(curve, "gained")), "marker": {"size": 5},
             "line": {"color": COLOURS[i % len(COLOURS)], "width": 2.4 if i == 0 else 1.6, "dash": _DASHES[i % 4]},
             "hovertemplate": "%{x}<br><b>%{y:,.2f}</b> USD",
