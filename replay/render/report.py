@@ -217,8 +217,12 @@ def _unsettled(found: Report) -> str:
 def _compared(found: Report, figures: _Figures) -> list[str]:
     if not found.compared:
         return []
-    names = ", ".join(each.name for each in found.compared)
-    caption = f"What {found.traded.name} and {names} gained so far, USD after fees, by session."
+    gained = ", ".join(
+        f"{name} {usd(curve['gained'][-1])}"
+        for name, curve in zip([found.traded.name, *(each.name for each in found.compared)], found.curves, strict=True)
+        if len(curve)
+    )
+    caption = f"Gained by the end, USD after fees: {gained}."
     return [
         "<h2>Beside other runs</h2>",
         tables.compared_tables(found),

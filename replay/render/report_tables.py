@@ -134,6 +134,9 @@ def _compared(report: Report, beside: Sequence[Compared]) -> str:
         for name, kind in KINDS.items()
     ]
     acts = [report.activity, *(each.activity for each in beside)]
+    runs = [report.traded.run, *(each.traded.run for each in beside)]
+    rows += [["Of", *(escaped(", ".join(run["symbols"])) for run in runs)]]
+    rows += [["Fills", *(escaped(run["terms"]["fill"]) for run in runs)]]
     rows += [["Sessions settled", *(f"{each.sessions:,}" for each in measured)]]
     rows += [["Trades", *(f"{each.trades:,}" for each in acts)], ["Fees", *(usd(each.fees) for each in acts)]]
     pairs = [each.paired for each in beside]
