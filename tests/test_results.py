@@ -303,8 +303,8 @@ def bad_fills(count: int, **marks: bool) -> list[dict[str, Any]]:
 class TestFlags:
     def test_a_sound_run_raises_none(self) -> None:
         found = flags(made(GOOD, audit=AUDIT))
-        assert len(found) == len(CHECKS) == 13
-        assert [each.severity for each in found] == ["clear"] * 13, [each for each in found if each.advice]
+        assert len(found) == len(CHECKS) == 14
+        assert [each.severity for each in found] == ["clear"] * 14, [each for each in found if each.advice]
         assert all(each.says.endswith(".") and not each.advice for each in found)
 
     RAISED = (
@@ -320,6 +320,7 @@ class TestFlags:
         ("kind_fills", "red", made(GOOD, sessions=[{"touch": -900.0, "worst": -900.0}]), "at the touch"),
         ("bad_fills", "amber", made(GOOD, ledger=bad_fills(2, wide=True)), "2 of 40 filled orders (5%): 2 on wide"),
         ("bad_fills", "red", made(GOOD, ledger=bad_fills(5, stale=True, wide=True)), "5 on quotes that hung"),
+        ("unfilled", "amber", made(GOOD, sessions=[{"expired": 6, "rejected": 3}]), "9 of 40 orders (22%)"),
         ("same_fills", "red", made(GOOD, sessions=[{"same_fills": 1}]), "1 order filled on the snapshot"),
         ("unsettled", "red", made([*GOOD, None]), "2026-03-03"),
         ("gaps", "amber", made(GOOD, told=told(gaps=[{"start": "", "end": ""}])), "1 of 40"),

@@ -20,6 +20,7 @@ DOUBTFUL: Final = 0.90
 DOMINANT: Final = 0.5
 LARGE: Final = 0.25
 BAD_FILLS: Final = 0.10
+UNFILLED: Final = 0.20
 STALE_TICKS: Final = 0.05
 UNNAMED: Final = "None"
 """How ``run.json`` names the conventions of a file that names none."""
@@ -147,6 +148,19 @@ def _bad_fills(traded: Traded) -> Flag:
     return Flag(
         "bad_fills", "Fills on stale or wide quotes", "red" if share > BAD_FILLS else "amber", f"{said}.",
         "Lower --max-spread, and see what is left.",
+    )  # fmt: skip
+
+
+def _unfilled(traded: Traded) -> Flag:
+    sums = {name: int(traded.sessions[name].sum()) for name in ("orders", "expired", "rejected", "misses")}
+    lost = sums["expired"] + sums["rejected"]
+    share = lost / sums["orders"] if sums["orders"] else 0.0
+    said = f"{lost} of {_n(sums['orders'], 'order')} ({share:.0%}) expired or rejected, after {sums['misses']} misses"
+    if share <= UNFILLED:
+        return Flag("unfilled", "Orders filled", "clear", f"{said}.")
+    return Flag(
+        "unfilled", "Orders unfilled", "amber", f"{said}.",
+        "See the reasons under fills and misses: what was not traded may be what would have lost.",
     )  # fmt: skip
 
 
@@ -279,8 +293,8 @@ def _known_later(traded: Traded) -> Flag:
 
 
 CHECKS: Final[tuple[Callable[[Traded], Flag], ...]] = (
-    _few_trades, _significance, _unsettled, _one_session, _flat, _kind_fills, _same_fills, _bad_fills, _known_later,
-    _audit, _gaps, _skipped, _conventions,
+    _few_trades, _significance, _unsettled, _one_session, _flat, _kind_fills, _same_fills, _bad_fills, _unfilled,
+    _known_later, _audit, _gaps, _skipped, _conventions,
 )  # fmt: skip
 """In the order in which they are listed within a severity."""
 
