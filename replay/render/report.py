@@ -199,11 +199,17 @@ def _terms(found: Report) -> list[str]:
     params = ", ".join(f"{key}={value}" for key, value in run["strategy"]["parameters"].items()) or "no parameters"
     fees = ", ".join(sorted({each["name"] for each in terms["fees"].values()})) or "none"
     settlement = terms["settlement"]["file"] or "the last spot at the close"
+    stated = run.get("stated") or {}
+    shown = (
+        [f"{stated['basis']} open interest, share {stated['share']:g}"] if stated.get("basis") == "effective" else []
+    )
+    shown += [f"conventions {stated['conventions']}"] if stated.get("conventions") else []
     return [
         f"{some(len(run['dates']), 'session')}, {run['dates'][0]} to {run['dates'][-1]}; {params}",
         f"Fills {terms['fill']}, fees {fees}, slippage {some(terms['slippage_ticks'], 'tick')}, order latency "
         f"{terms['order_latency']}, data latency {run['latency']}, gaps {run['gaps']}; settlement: {settlement}; "
         f"capital {terms['capital']:,.0f} USD",
+        *([f"Exposures on {', '.join(shown)}"] if shown else []),
     ]
 
 
