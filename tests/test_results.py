@@ -311,6 +311,7 @@ class TestFlags:
         ("few_trades", "red", made(GOOD[:29]), "29 trades"),
         ("significance", "red", made(GOOD, trials=100_000), "100,000 parameter sets"),
         ("significance", "red", made([1.0, 2.0]), "not defined"),
+        ("significance", "amber", made([4.0, 5.0, 6.0]), "but 3 settled sessions cannot show it"),
         ("flat", "amber", made([*GOOD[:10], *[0.0] * 30]), "30 of 40"),
         ("flat", "red", made([0.0] * 3), "3 of 3"),
         ("one_session", "red", made([*GOOD, 1000.0]), "is 81% of all"),

@@ -15,6 +15,8 @@ from replay.results.traded import AUDIT, Traded
 Severity = Literal["red", "amber", "clear"]
 
 LEAST_TRADES: Final = 30
+LEAST_SESSIONS: Final = 30
+"""Settled ones, below which a Sharpe ratio's error is not near normal."""
 SIGNIFICANT: Final = 0.95
 DOUBTFUL: Final = 0.90
 DOMINANT: Final = 0.5
@@ -82,6 +84,14 @@ def _significance(traded: Traded) -> Flag:
         )  # fmt: skip
     said = f"Deflated Sharpe ratio {_three(chance)} with {tried}: the probability that the true Sharpe ratio is above"
     said += " 0" if trials == 1 else " what the best of them shows by chance"
+    count = len(traded.known())
+    if chance >= SIGNIFICANT and count < LEAST_SESSIONS:
+        return Flag(
+            "significance", "Significance in doubt", "amber",
+            f"{said}; but {_n(count, 'settled session')} cannot show it: it leans on a normal error from about "
+            f"{LEAST_SESSIONS} on.",
+            "Backtest more sessions.",
+        )  # fmt: skip
     if chance >= SIGNIFICANT:
         return Flag("significance", "Significance", "clear", f"{said}; {SIGNIFICANT:g} or more.")
     return Flag(
