@@ -33,7 +33,7 @@ p { margin: 4px 0; }
 .figure { min-width: 0; break-inside: avoid; }
 .wide { overflow-x: auto; -webkit-overflow-scrolling: touch; margin: 6px 0; }
 table { border-collapse: collapse; font-size: 12.5px; font-variant-numeric: tabular-nums; white-space: nowrap; }
-caption { text-align: left; color: #56606e; padding-bottom: 4px; white-space: normal; }
+.caption { font-size: 13px; margin-top: 12px; }
 th { text-align: right; font-weight: 600; color: #56606e; border-bottom: 1px solid #c9ced6; padding: 2px 7px; }
 td { text-align: right; padding: 2px 7px; border-bottom: 1px solid #eceff3; }
 th.text, td.text { text-align: left; }
@@ -46,6 +46,10 @@ dl.words div { display: block; margin: 6px 0; }
 dl.words dt { color: #1c2430; font-weight: 600; }
 dl.words dd { font-weight: 400; color: #3a4452; }
 ul { font-size: 13px; padding-left: 20px; }
+@media screen and (max-width: 480px) {
+  table { font-size: 11px; }
+  th, td { padding: 2px 4px; }
+}
 @page { margin: 12mm; }
 @media print {
   body { padding: 0; font-size: 12px; }
@@ -139,14 +143,14 @@ def _hit_part(found: PinStudy, figures: dict[str, dict[str, Any]]) -> list[str]:
     rows = [
         (
             each.predictor, each.at, _SHORT[each.measure], _score(each, each.pin), each.baseline,
-            _score(each, each.base), _difference(each), p_text(each.p), p_text(each.holm),
+            _score(each, each.base), p_text(each.p), p_text(each.holm), _difference(each),
         )
         for each in found.comparisons
     ]  # fmt: skip
-    header = ("pin", "at", "within", "pin", "baseline", "its", "difference (95 %)", "p", "Holm")
-    shown = [row for row in rows if row[1] == last]
+    header = ("pin", "at", "within", "pin", "baseline", "its", "p", "Holm", "difference (95 %)")
+    shown = [row[:1] + row[2:] for row in rows if row[1] == last]
     caption = "The pin beside each baseline; p: that the pin is no better. Distances are in expected moves."
-    body.append(_table(header, shown, caption, texts=5))
+    body.append(_table(header[:1] + header[2:], shown, caption, texts=4))
     if len(shown) < len(rows):
         others = [row for row in rows if row[1] != last]
         body.append(
@@ -246,7 +250,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]], caption: str, *
         kinds = [' class="text"' if i < texts else "" for i in range(len(cells))]
         return "".join(f"<{tag}{kind}>{html.escape(cell)}</{tag}>" for kind, cell in zip(kinds, cells, strict=True))
 
-    told = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+    told = _paragraph(caption, "caption") if caption else ""
     head = f"<thead><tr>{line('th', header)}</tr></thead>"
     before: Sequence[str] = ("",)
     lines = []
@@ -254,7 +258,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]], caption: str, *
         lines.append(f"<tr>{line('td', ['', *row[1:]] if row[0] == before[0] else row)}</tr>")
         before = row
     body = "".join(lines)
-    return f'<div class="wide"><table>{told}{head}<tbody>{body}</tbody></table></div>'
+    return f'{told}<div class="wide"><table>{head}<tbody>{body}</tbody></table></div>'
 
 
 def _score(each: Comparison, value: float) -> str:
