@@ -61,6 +61,16 @@ class ReplayError(Exception):
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), self.args, self.__dict__)  # as it is, whatever it was made with
+
+
+def _again(kind: type[ReplayError], args: tuple[Any, ...], fields: dict[str, Any]) -> ReplayError:
+    """An error as another process raised it."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(fields)
+    return error
+
 
 class RequestError(ReplayError):
     """A request that the contract refuses."""

@@ -22,7 +22,7 @@ PACKAGE = ROOT / "replay"
 ORDER = (
     "errors", "contract", "schema", "sessions", "products", "queries", "ragged", "snapshots", "storage", "exposure", "heatmap",
     "levels", "tables", "tape", "market", "settlement", "lake", "corrections", "regenerate", "records", "account", "strategy", "broker", "engine",
-    "leaks", "golden", "results", "study", "sweep", "strategies", "ingest", "verify", "quality", "render", "pytest_plugin", "cli",
+    "leaks", "golden", "results", "study", "sweeps", "strategies", "ingest", "verify", "quality", "render", "pytest_plugin", "cli",
 )  # fmt: skip
 NO_LAKE = (
     "heatmap",
@@ -47,7 +47,7 @@ HOMES = {
     "pyvolr": {"exposure/"},
     "scipy": {"exposure/"},
     "urllib3": {"ingest/record.py"},
-    "distributed": {"sweep/workers.py"},
+    "distributed": {"sweeps/workers.py"},
     "databento_dbn": {"ingest/opra.py"},
     "pyarrow": {
         "schema.py",
@@ -58,7 +58,7 @@ HOMES = {
         "tables.py",
         "records.py",
         "broker/",
-        "sweep/",
+        "sweeps/",
         "engine/",
     },
 }

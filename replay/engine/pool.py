@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import multiprocessing
-import os
-import signal
-import sys
-import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from typing import Any, Final
 
-import pyarrow as pa
-
 from replay.engine.plan import Plan
+from replay.engine.processes import open_pool
 from replay.engine.session import Carried, Part, Ticked, replay_session, tapes_of
 from replay.errors import InvalidRun
 from replay.lake import Lake
@@ -92,30 +87,13 @@ def _by_workers(plan: Plan, lake: Lake, dates: Sequence[dt.date], workers: int) 
 
 
 def _pool(plan: Plan, lake: Lake, workers: int) -> Executor:
-    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    context = multiprocessing.get_context(method)
-    if method == "forkserver":
-        context.set_forkserver_preload([__name__])
     bare = replace(plan, strategy=replace(plan.strategy, target=None))
-    threads = max(1, pa.cpu_count() // workers)
-    return ProcessPoolExecutor(workers, context, _begin, (bare, lake, list(sys.path), threads))
+    return open_pool(workers, __name__, _begin, bare, lake)
 
 
-def _begin(plan: Plan, lake: Lake, path: list[str], threads: int) -> None:
-    pa.set_cpu_count(threads)  # of Arrow: the other cores have workers of their own
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent answers it, and ends the workers
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    sys.path[:] = path
+def _begin(plan: Plan, lake: Lake) -> None:
     strategy = load(plan.strategy.reference, plan.strategy.style)
     _at_work.update(plan=replace(plan, strategy=strategy), lake=lake, carried=Carried())
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed has nobody to work for."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _work(date: dt.date) -> Part:

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 import pyarrow as pa
 
 from replay.errors import InvalidRun, MissingExtra
-from replay.sweep.task import Done, Task, work
+from replay.sweeps.task import Done, Task, work
 
 ATTEMPTS: Final = 3
 _AHEAD: Final = 3
