@@ -35,15 +35,17 @@ if TYPE_CHECKING:
     from replay.strategy.single import SingleEntry
     from replay.study import study_pins
     from replay.study.report import PinStudy
+    from replay.sweeps import sweep
+    from replay.sweeps.result import Sweep
     from replay.tape import Tape, Tick
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Context", "Conventions", "Heatmap", "Lake", "Leg", "Levels", "Order", "PinStudy", "Portfolio", "QualityReport",
-    "ReplayError", "Result", "Session", "SingleEntry", "Strategy", "Tape", "Tick", "assess", "audit", "butterfly",
-    "exposures", "find_session", "iron_condor", "iron_fly", "open_lake", "payoff", "plot", "report", "run", "straddle",
-    "strangle", "study_pins", "vertical",
+    "ReplayError", "Result", "Session", "SingleEntry", "Strategy", "Sweep", "Tape", "Tick", "assess", "audit",
+    "butterfly", "exposures", "find_session", "iron_condor", "iron_fly", "open_lake", "payoff", "plot", "report", "run",
+    "straddle", "strangle", "study_pins", "sweep", "vertical",
 ]  # fmt: skip
 
 _HOMES = {
@@ -62,6 +64,7 @@ _HOMES = {
     "Session": "sessions",
     "SingleEntry": "strategy.single",
     "Strategy": "strategy",
+    "Sweep": "sweeps.result",
     "Tape": "tape",
     "Tick": "tape",
     "assess": "quality",
@@ -79,6 +82,7 @@ _HOMES = {
     "straddle": "account.legs",
     "strangle": "account.legs",
     "study_pins": "study",
+    "sweep": "sweeps",
     "vertical": "account.legs",
 }
 

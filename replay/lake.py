@@ -31,7 +31,7 @@ from replay.snapshots import Clocks, Snapshots, no_clocks, no_snapshots, to_pola
 from replay.storage import inventory
 from replay.storage.columns import CACHE_BYTES
 from replay.storage.engine import Engine
-from replay.storage.files import Partition, StoredFile, fingerprint, open_files, require_lake
+from replay.storage.files import Partition, StoredFile, fingerprint, is_url, open_files, require_lake
 from replay.storage.reader import NEWEST, Reader
 from replay.tape import Tape, Track
 from replay.tape.stated import StatedTrack
@@ -54,7 +54,8 @@ def open_lake(
     Parameters
     ----------
     path
-        The folder that holds ``tier=raw``; on ``filesystem`` if one is given.
+        The folder that holds ``tier=raw``; on ``filesystem`` if one is given. Or its URL, such as
+        ``s3://bucket/lake`` (extra ``[cluster]``), with the keys and the endpoint of the environment.
     filesystem
         An fsspec file system; ``None``: this machine's files.
     threads
@@ -92,7 +93,7 @@ class Lake:
 
     def __reduce__(self) -> tuple[Any, ...]:
         path, filesystem, threads, cache_bytes = self._opened_with
-        where = self.path if filesystem is None else path
+        where = self.path if filesystem is None and not is_url(path) else path
         return functools.partial(Lake, threads=threads, cache_bytes=cache_bytes), (where, filesystem)
 
     def __enter__(self) -> Self:

@@ -49,6 +49,7 @@ HOMES = {
     "urllib3": {"ingest/record.py"},
     "distributed": {"sweeps/workers.py"},
     "databento_dbn": {"ingest/opra.py"},
+    "fsspec": {"storage/files.py"},
     "pyarrow": {
         "schema.py",
         "ragged.py",

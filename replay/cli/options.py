@@ -37,9 +37,9 @@ def lake(command: F) -> F:
         envvar=LAKE_VARIABLE,
         required=True,
         show_envvar=True,
-        metavar="DIR",
+        metavar="DIR|URL",
         callback=_named,
-        help="The lake: the folder that holds tier=raw.",
+        help="The lake: the folder that holds tier=raw, or its URL, s3://BUCKET/PATH.",
     )(command)
 
 
@@ -123,13 +123,26 @@ def out(command: F) -> F:
 
 
 def run_options(command: F) -> F:
+    """As :func:`session_options`, with ``--metric`` for the style ``snapshot``."""
+    return session_options("--metric")(command)
+
+
+def session_options(body_metric: str) -> Callable[[F], F]:
     """What decides a replay's bytes: symbols, dates, clock, parameters, latency, gap policy, seed, tier, style, and
-    what exposures are stated on."""
+    what exposures are stated on; ``body_metric`` is what the option of the style ``snapshot`` is called."""
+
+    def decorate(command: F) -> F:
+        return _session_options(command, body_metric)
+
+    return decorate
+
+
+def _session_options(command: F, body_metric: str) -> F:
     for option in (
         click.option("--minutes", default="60", show_default=True, metavar="1..390", help="For --style snapshot."),
         click.option("--mode", default="raw", show_default=True, metavar="raw|delta", help="For --style snapshot."),
         click.option(
-            "--metric", default="gex", show_default=True, metavar="METRIC", help="Of the body, for --style snapshot."
+            body_metric, default="gex", show_default=True, metavar="METRIC", help="Of the body, for --style snapshot."
         ),
         click.option(
             "--style",

@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol
 import pyarrow as pa
 
 from replay.contract import TIERS, is_symbol
-from replay.errors import CannotWrite, NoLake
+from replay.errors import CannotWrite, MissingExtra, NoLake
 
 if sys.platform != "win32":
     import fcntl
@@ -93,10 +93,41 @@ class FileStore(Protocol):
 
 
 def open_files(path: str | os.PathLike[str], filesystem: Any | None = None) -> FileStore:
-    """The store at a path: of this machine, or of an fsspec file system."""
+    """The store at a path: of this machine, of an fsspec file system, or at a URL such as ``s3://bucket/lake``.
+
+    Raises what :func:`filesystem_at` does.
+    """
+    filesystem = filesystem_at(path) if filesystem is None else filesystem
     if filesystem is not None:
         return RemoteFiles(os.fspath(path), filesystem)
     return LocalFiles(pathlib.Path(path).absolute())
+
+
+def is_url(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is a URL, which is for fsspec to open."""
+    return "://" in os.fspath(path)
+
+
+def filesystem_at(path: str | os.PathLike[str]) -> Any | None:
+    """The fsspec file system of a URL, with the keys and the endpoint of the environment; ``None`` for a plain path.
+
+    Raises
+    ------
+    MissingExtra
+        If fsspec, or what it needs for the protocol, is not installed.
+    NoLake
+        If no file system has that protocol, or it cannot be reached.
+    """
+    if not is_url(path):
+        return None
+    try:
+        import fsspec
+
+        return fsspec.core.url_to_fs(os.fspath(path))[0]
+    except ImportError:
+        raise MissingExtra(f"a lake at {os.fspath(path)}", "cluster") from None
+    except (ValueError, OSError) as error:
+        raise NoLake(f"{os.fspath(path)} cannot be opened: {error}") from error
 
 
 def require_lake(store: FileStore) -> None:
@@ -267,7 +298,10 @@ class RemoteFiles:
         self.root = filesystem._strip_protocol(root).rstrip("/")
 
     def exists(self) -> bool:
-        return bool(self._fs.isdir(self.root))
+        try:
+            return bool(self._fs.isdir(self.root))
+        except Exception as error:  # noqa: BLE001  # each protocol has errors of its own, and none is known here
+            raise NoLake(f"{self._with_protocol(self.root)} cannot be reached: {error}") from error
 
     def _entries(self, below: str) -> list[dict[str, Any]]:
         try:

@@ -7,85 +7,125 @@ import functools
 import pickle
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 import pyarrow as pa
 
 from replay.broker.account import SESSIONS, blank
 from replay.engine.plan import Plan
-from replay.engine.session import Carried, replay_session, stage_of, tapes_of
+from replay.engine.session import Carried, Part, replay_session, stage_of, tapes_of
 from replay.errors import InvalidRun
 from replay.lake import Lake
 from replay.sessions import find_session
 from replay.strategy.loading import Loaded, load
 
-NUMBER = pa.field("set", pa.int64(), nullable=False)
-SCHEMA = pa.schema([NUMBER, *SESSIONS])
+NUMBER: Final = pa.field("set", pa.int64(), nullable=False)
+SCHEMA: Final = pa.schema([NUMBER, *SESSIONS])
 """A row a set and session: the set's number in the order of the grid, and the sums of the session."""
+
+Sets = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class Task:
-    """A session and some sets of parameters, as they travel to a worker.
+    """Some sessions, in order, with some sets of parameters; ``first`` is the number of the first set.
+
+    A strategy that carries its state has all sessions in one task, any other one.
+    """
+
+    dates: tuple[dt.date, ...]
+    first: int
+    sets: tuple[Mapping[str, Any], ...]
+
+    @property
+    def name(self) -> str:
+        """What tells it from the other tasks of its sweep."""
+        return f"{self.dates[0]}.{self.first}"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all tasks have in common, as it travels to a worker.
 
     Attributes
     ----------
     plan
-        The sweep's, without its strategy's code.
+        Without its strategy's code.
     lake
         Where the data lies, pickled.
     path
         Where the sender's Python finds modules.
-    first, sets
-        The number of the first set, and their parameters.
     """
 
     plan: Plan
     lake: bytes
     path: tuple[str, ...]
-    date: dt.date
-    first: int
-    sets: tuple[Mapping[str, Any], ...]
 
 
 @dataclass(frozen=True)
 class Done:
-    """What a task gave: rows of :data:`SCHEMA`, the hashes of the files read, or why a set failed."""
+    """What a task gave.
 
-    date: dt.date
-    first: int
+    Attributes
+    ----------
+    table
+        Rows of :data:`SCHEMA`, by session and then by set; every session's equity begins with the capital, unless the
+        strategy carries its cash.
+    told
+        Each session's entry in ``sweep.json``: date, ticks, and per symbol rows, clocks, stale ticks and gaps.
+    files
+        Path below the lake -> SHA-256 of what was read.
+    error
+        Why a set failed, with its number and parameters; ``raised`` is the exception, if at hand.
+    """
+
     table: pa.Table
+    told: list[dict[str, Any]]
     files: dict[str, str]
     error: dict[str, Any] | None = None
+    raised: BaseException | None = field(default=None, compare=False)
 
 
-def work(task: Task) -> Done:
+def job_of(plan: Plan, lake: Lake) -> Job:
+    """What a worker elsewhere needs to do tasks of a plan."""
+    bare = _Bare(**{**vars(plan.strategy), "target": None})
+    return Job(replace(plan, strategy=bare), pickle.dumps(lake), tuple(sys.path))
+
+
+def work(job: Job, task: Task) -> Done:
     """Do a task on this process, which keeps lakes open and strategies loaded for the next."""
-    sys.path.extend(each for each in task.path if each not in sys.path)
-    plan = replace(task.plan, strategy=_loaded(task.plan.strategy))
-    return replay_sets(plan, _opened(task.lake), task.date, task.first, task.sets)
+    sys.path.extend(each for each in job.path if each not in sys.path)
+    plan = replace(job.plan, strategy=_loaded(job.plan.strategy))
+    return replace(do(plan, _opened(job.lake), task), raised=None)  # which need not survive the way back
 
 
-def replay_sets(plan: Plan, lake: Lake, date: dt.date, first: int, sets: Sequence[Mapping[str, Any]]) -> Done:
-    """Replay a session with each set of parameters; the first that fails ends it."""
-    session = find_session(date)
-    assert session is not None, "only sessions are replayed"
-    tapes = tapes_of(lake, plan, date, _columns.setdefault(plan.strategy.source, Carried()))
-    stage = stage_of(plan, tapes)
-    nothing = blank(session, plan.terms.capital)["sessions"]
-    tables, error = [], None
-    for number, params in enumerate(sets, first):
-        carried = Carried()
-        part = replay_session(replace(plan, params=params), tapes, carried, stage=stage, brief=True)
-        _columns[plan.strategy.source] = Carried(columns=carried.columns)
-        if part.error is not None:
-            error = {**part.error, "set": number, "parameters": dict(params)}
-            break
-        own = part.trading.get("sessions", nothing)
-        tables.append(own.add_column(0, NUMBER, pa.array([number], NUMBER.type)))
-    files = {path: digest for tape in tapes.values() for path, digest in tape.fingerprint().items()}
-    return Done(date, first, pa.concat_tables([SCHEMA.empty_table(), *tables]), files, error)
+def do(plan: Plan, lake: Lake, task: Task) -> Done:
+    """Replay a task's sessions with each of its sets; the first that fails ends it."""
+    tables: list[pa.Table] = [SCHEMA.empty_table()]
+    told: list[dict[str, Any]] = []
+    files: dict[str, str] = {}
+    carried = [Carried() for _ in task.sets]
+    for date in task.dates:
+        session = find_session(date)
+        assert session is not None, "only sessions are replayed"
+        tapes = tapes_of(lake, plan, date, _columns.get(plan.strategy.source))
+        stage = stage_of(plan, tapes)
+        part: Part | None = None
+        for number, params in enumerate(task.sets):
+            own = carried[number]
+            part = replay_session(replace(plan, params=params), tapes, own, stage=stage, brief=True)
+            if part.error is not None:
+                failed = {**part.error, "set": task.first + number, "parameters": dict(params)}
+                return Done(pa.concat_tables(tables), told, files, failed, part.raised)
+            cash = plan.terms.capital if own.cash is None or not plan.strategy.carries_state else own.cash
+            row = part.trading["sessions"] if part.trading else blank(session, cash)["sessions"]
+            tables.append(row.add_column(0, NUMBER, pa.array([task.first + number], NUMBER.type)))
+            _columns[plan.strategy.source] = Carried(columns=own.columns)
+        assert part is not None, "a task has sets"
+        told.append({name: value for name, value in part.told.items() if name != "records"})
+        files |= part.files
+    return Done(pa.concat_tables(tables).combine_chunks(), told, files)
 
 
 _columns: dict[str | None, Carried] = {}
@@ -104,11 +144,6 @@ def _loaded(bare: _Bare) -> Loaded:
     if found.source != bare.source:
         raise InvalidRun(f"a worker finds another version of {bare.reference} than the one that is swept")
     return found
-
-
-def bare(plan: Plan) -> Plan:
-    """A plan without its strategy's code, which a worker loads by its reference."""
-    return replace(plan, strategy=_Bare(**{**vars(plan.strategy), "target": None}))
 
 
 @dataclass(frozen=True)
