@@ -72,6 +72,39 @@ class SlowCarries(Carries):
         return super().on_tick(ctx)
 
 
+class SlowFly(replay.Strategy):
+    """Sells an iron fly two hours before the close, and takes its time."""
+
+    wing: float = 3.0
+    pause: float = 0.0005
+
+    def on_tick(self, ctx: replay.Context) -> None:
+        time.sleep(self.pause)
+        if ctx.minutes_left == 120 and ctx.levels.magnet is not None:
+            ctx.order(replay.iron_fly(ctx.levels.magnet, self.wing), -1)
+
+
+class CarriesFly(replay.Strategy):
+    """Sells one iron fly more in each session."""
+
+    carries_state = True
+
+    wing: float = 3.0
+
+    def on_tick(self, ctx: replay.Context) -> None:
+        if ctx.minutes_left == 120 and ctx.levels.magnet is not None:
+            ctx.state["flies"] = ctx.state.get("flies", 0) + 1
+            ctx.order(replay.iron_fly(ctx.levels.magnet, self.wing), -ctx.state["flies"])
+
+
+def fly_that_fails(ctx: replay.Context, *, wing: float = 3.0, total: float = 0.0) -> None:
+    """Divides by zero with a wing of 5 in the session of April."""
+    if ctx.session.date.month == 4 and wing == 5:
+        raise ZeroDivisionError("no such wing")
+    if ctx.minutes_left == 120 and total == 0 and ctx.levels.magnet is not None:
+        ctx.order(replay.iron_fly(ctx.levels.magnet, wing), -1)
+
+
 def fails(ctx: replay.Context, *, at: str = "10:30") -> dict[str, Any]:
     """Divides by zero at a time of the session of April."""
     if ctx.session.date.month == 4 and f"{ctx.now:%H:%M}" == at:

@@ -29,6 +29,7 @@ from replay.cli.sessions import sessions
 from replay.cli.sql import sql
 from replay.cli.strategies import strategies
 from replay.cli.study import study
+from replay.cli.sweep import sweep
 from replay.cli.verify import verify
 from replay.cli.watch import watch
 from replay.errors import ReplayError
@@ -69,6 +70,7 @@ for _command in (
     run,
     backtest,
     report,
+    sweep,
     audit,
     strategies,
     study,

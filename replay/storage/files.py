@@ -300,7 +300,7 @@ class RemoteFiles:
     def exists(self) -> bool:
         try:
             return bool(self._fs.isdir(self.root))
-        except Exception as error:  # noqa: BLE001  # each protocol has errors of its own, and none is known here
+        except Exception as error:  # each protocol has errors of its own, and none is known here
             raise NoLake(f"{self._with_protocol(self.root)} cannot be reached: {error}") from error
 
     def _entries(self, below: str) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -52,10 +53,11 @@ def sets_of(strategy: Loaded, grid: Grid, fixed: Mapping[str, Any]) -> list[dict
     both = sorted(set(grid) & set(fixed))
     if both:
         raise InvalidParameter(f"parameter {both[0]} stands in the grid and by itself; give it once")
-    every = itertools.islice(itertools.product(*grid.values()), MOST_SETS + 1)
+    count = math.prod(len(values) for values in grid.values())
+    if count > MOST_SETS:
+        raise InvalidParameter(f"the grid has {count:,} sets, over {MOST_SETS:,}; make it coarser")
+    every = itertools.product(*grid.values())
     found = [strategy.settle({**fixed, **dict(zip(grid, values, strict=True))}) for values in every]
-    if len(found) > MOST_SETS:
-        raise InvalidParameter(f"the grid has over {MOST_SETS:,} sets; make it coarser")
     for name in grid:
         kept = list(dict.fromkeys(each[name] for each in found))
         if len(kept) < len(grid[name]):

@@ -110,7 +110,7 @@ class Cluster:
     def close(self) -> None:
         """Leave the cluster as it was."""
         with contextlib.suppress(OSError, TimeoutError):
-            self._executor.shutdown(wait=False, cancel_futures=True)
+            self._executor.shutdown(wait=False)  # which cancels what is left
             self._client.close()
 
 
