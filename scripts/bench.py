@@ -1,6 +1,6 @@
 """Speed as ratios of medians within one run, against the bare decode and against what a user would write instead.
 
-    python scripts/bench.py [--sessions 26] [--rounds 3] [--only requests|replays|backtests|ingest]
+    python scripts/bench.py [--sessions 26] [--rounds 3] [--only requests|replays|backtests|sweeps|ingest]
                             [--csv-sessions 12] [--peers PYTHON] [--json FILE]
 
 The data: sessions of 781 snapshots (30 seconds) x 240 strikes with every column, seeded. bare is pyarrow's decode of
@@ -32,7 +32,7 @@ from replay.lake import Lake
 from replay.sessions import Session
 from replay.storage.files import Partition, open_files
 from replay.storage.writer import LakeWriter
-from scripts import bench_backtest, bench_ingest, bench_replay
+from scripts import bench_backtest, bench_ingest, bench_replay, bench_sweep
 from scripts.bench_data import (
     NEEDED,
     SEED,
@@ -226,7 +226,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sessions", type=int, default=26, help="sessions to make, at least 26")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=["requests", "replays", "backtests", "ingest"], help="measure only these")
+    parser.add_argument(
+        "--only", choices=["requests", "replays", "backtests", "sweeps", "ingest"], help="measure only these"
+    )
     parser.add_argument(
         "--csv-sessions", type=int, default=12, help="sessions of the CSV whose ingest's peak is measured"
     )
@@ -260,6 +262,10 @@ def main() -> None:
         if arguments.only in (None, "backtests"):
             timed |= bench_backtest.BacktestBench(folder, arguments.rounds).pin_fly()
             rows += bench_backtest.ratios(medians_of(timed))
+        if arguments.only in (None, "sweeps"):
+            sweeps = bench_sweep.SweepBench(folder, arguments.rounds)
+            timed |= sweeps.commands() | sweeps.loop()
+            rows += bench_sweep.ratios(medians_of(timed))
     figures = {"medians_s": medians_of(timed), "ratios": {name: ratio for name, ratio, _ in rows}} | figures
     print(
         f"seed {SEED}, {SNAPSHOTS} snapshots x {STRIKES} strikes, {arguments.rounds} rounds, {os.cpu_count()} cores\n"

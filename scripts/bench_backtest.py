@@ -66,10 +66,10 @@ def quoted_table(session: Session, rng: np.random.Generator) -> pa.Table:
 class BacktestBench:
     """Times backtests on a lake of many full sessions, of which so many differ."""
 
-    def __init__(self, folder: pathlib.Path, rounds: int) -> None:
+    def __init__(self, folder: pathlib.Path, rounds: int, sessions: int = SESSIONS) -> None:
         self.lake = folder / "quoted"
         self.rounds = rounds
-        self.sessions = sorted(full_sessions(SESSIONS), key=lambda session: session.date)
+        self.sessions = sorted(full_sessions(sessions), key=lambda session: session.date)
         rng = np.random.default_rng(SEED)
         writer = LakeWriter(self.lake)
         made = [quoted_table(session, rng) for session in self.sessions[:SOURCES]]
