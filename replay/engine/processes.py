@@ -31,10 +31,18 @@ def open_pool(
     if method == "forkserver":
         context.set_forkserver_preload([preload])
     threads = max(1, pa.cpu_count() // count)
-    return ProcessPoolExecutor(count, context, _begin, (list(sys.path), threads, begin, arguments))
+    own = dict(os.environ)  # a process that others are forked of keeps the environment of its own start
+    return ProcessPoolExecutor(count, context, _begin, (own, list(sys.path), threads, begin, arguments))
 
 
-def _begin(path: list[str], threads: int, begin: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
+def _begin(
+    environment: dict[str, str],
+    path: list[str],
+    threads: int,
+    begin: Callable[..., None] | None,
+    arguments: tuple[Any, ...],
+) -> None:
+    os.environ.update(environment)
     pa.set_cpu_count(threads)  # of Arrow: the other cores have workers of their own
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent answers it, and ends the workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
