@@ -168,10 +168,3 @@ def test_an_entry_that_finds_no_fill_is_sent_anew(root: Any) -> None:
     told = result.ledger().filter(event="order")["at"].dt.strftime("%H:%M").to_list()
     assert told == ["14:00", "14:03"]
     assert result.by_session()["filled"].to_list() == [1]
-
-
-@pytest.mark.parametrize("name", ["coin", "flip_breakout", "pin_butterfly", "pin_fly", "wall_condor"])
-def test_none_looks_ahead(place: Place, name: str) -> None:
-    date = dt.date(2026, 7, 24)
-    found = replay.audit(name, place.lake, symbols="SPY", start=date, end=date, sample=4)
-    assert not found, str(found)
