@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import itertools
 import json
@@ -24,12 +25,16 @@ from click.testing import CliRunner
 
 import replay
 from replay.cli import main
+from replay.engine.plan import make_plan
 from replay.errors import GapFound, InvalidParameter, InvalidRun, MissingExtra, StrategyFailed, UnreadableFile
 from replay.queries import shipped
+from replay.results.metrics import deflated_sharpe
+from replay.strategy.loading import load
 from replay.sweeps import Interrupted, Progress
 from replay.sweeps.grid import parse_grid
 from replay.sweeps.metrics import best_of
 from replay.sweeps.surface import surfaces_of
+from replay.sweeps.task import Task, job_of, work
 from tests import lakes, markets
 from tests.strategies_for_tests import CarriesFly, SlowFly, fly_that_fails
 
@@ -111,7 +116,9 @@ class TestSets:
         assert swept.ranked()["sharpe"].to_list() == sorted(sharpes, reverse=True)
         assert swept.trials == swept.told["trials"] == 8
         assert math.isclose(swept.best["sharpe_variance"], statistics.variance(each / 252**0.5 for each in sharpes))
-        assert 0 <= swept.best["deflated_sharpe"] <= 1
+        best = swept.by_session().filter(pl.col("set") == swept.best["set"], pl.col("settled"))["profit"].to_numpy()
+        assert swept.best["deflated_sharpe"] == deflated_sharpe(best, 8)
+        assert swept.best["deflated_sharpe_by_spread"] == deflated_sharpe(best, 8, swept.best["sharpe_variance"])
         assert swept.told["strategy"]["parameters"] == {"contracts": 1, "take": 0.5, "stop": 1.0}
         assert swept.told["grid"] == GRID
         assert repr(swept).startswith("<Sweep pin_fly on SPY: 8 sets x 7 sessions, best by sharpe: {")
@@ -253,6 +260,38 @@ class TestWorkers:
         assert "strategies_for_tests.py" in caught.value.traceback
         assert caught.value.session == dt.date(2026, 4, 15)
 
+    def test_a_worker_that_stays_loads_an_edited_strategy_anew(
+        self, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.syspath_prepend(tmp_path)
+        file = tmp_path / "edited_fly.py"
+        text = (
+            "import replay\n"
+            "def fly(ctx, wing: float = 3.0):\n"
+            "    if ctx.minutes_left == 120:\n"
+            "        ctx.order(replay.iron_fly(ctx.levels.magnet, wing), -1)\n"
+        )
+        contracts = []
+        with ThreadPoolExecutor(1) as executor:
+            for size in ("-1", "-20"):
+                file.write_text(text.replace("-1", size), encoding="utf-8")
+                found = replay.sweep(
+                    "edited_fly:fly", LAKE, symbols="SPY", grid={"wing": [2]}, start="2026-07-24", executor=executor
+                )
+                contracts.append(found.by_session()["contracts"].item())
+        assert contracts == [4, 80]
+
+    def test_a_worker_with_other_versions_is_refused(self, lake: replay.Lake) -> None:
+        plan = make_plan(
+            load("pin_fly"), lake, symbols="SPY", start="2026-07-24", end=None, step="1m", params={}, latency="0s",
+            gaps="mask", seed=0, tier=None, request={},
+        )  # fmt: skip
+        job = job_of(plan, lake)
+        task = Task(plan.dates, 0, (plan.params,))
+        assert len(work(job, task).table) == 1
+        with pytest.raises(InvalidRun, match=r"a worker has numpy .*, not 1\.0, and might give other bytes"):
+            work(dataclasses.replace(job, versions={**job.versions, "numpy": "1.0"}), task)
+
     def test_a_gap_stops_a_strict_sweep(self, lake: replay.Lake) -> None:
         with pytest.raises(GapFound, match="2026-04-15"):
             replay.sweep(
@@ -392,7 +431,7 @@ class TestErrors:
             ({"grid": {"center": ["magnet", "moon"]}}, InvalidParameter, "parameter center is 'moon'"),
             ({"grid": {"wing": ["5", "5.0"]}}, InvalidParameter, "a value of wing is given twice"),
             ({"grid": {"wing": [5]}, "params": {"wing": 3}}, InvalidParameter, "stands in the grid and by itself"),
-            ({"grid": {"wing": range(400), "minutes": range(1, 400)}}, InvalidParameter, "159,600 sets, over 100,000"),
+            ({"grid": {"wing": range(400), "minutes": range(1, 400)}}, InvalidParameter, "159,600 sets, over 10,000"),
             ({"grid": {"wing": [5]}, "metric": "luck"}, InvalidRun, "metric 'luck' is not one of sharpe, total"),
             ({"grid": {"wing": [5]}, "workers": 0}, InvalidRun, "workers 0 is not a whole number"),
             ({"grid": {"wing": [5]}, "workers": 2, "scheduler": "tcp://x"}, InvalidRun, "give one of them"),
@@ -418,7 +457,7 @@ class TestCommand:
         assert done.exit_code == 0, done.output
         assert max(map(len, done.stdout.splitlines())) <= 80
         for said in (
-            "pin_fly on SPY: 12 sets x 5 sessions", "gaps (mask): ", "deflated Sharpe ratio", "--trials 12",
+            "pin_fly on SPY: 12 sets x 5 sessions", "gaps (mask): ", "deflated Sharpe ratio, ", "--trials 12",
             "not in the lake: ", "walk-forward, 2 windows of 3 sessions to choose on and 1 to test", "out of sample, ",
         ):  # fmt: skip
             assert said in " ".join(done.stdout.split()), said

@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from replay.render.amounts import KINDS, some, text_of
+from replay.results.flags import SIGNIFICANT
 from replay.sweeps.metrics import column_name
 from replay.sweeps.result import Sweep
 from replay.tables import text_table
@@ -19,7 +21,6 @@ _NAMES: Final = {
     "mid": "mid", "touch": "touch", "worst": "worst",
 }  # fmt: skip
 """Columns of a table of sets, those that matter most first but for the metric asked for, which leads."""
-_SHARES: Final = ("win_rate",)
 _COUNTS: Final = ("trades", "unsettled", "sessions")
 
 
@@ -45,8 +46,8 @@ def heading(sweep: Sweep) -> str:
     told = sweep.told
     dates = told["dates"]
     return (
-        f"{told['strategy']['name']} on {', '.join(told['symbols'])}: {_some(sweep.trials, 'set')} x "
-        f"{_some(len(dates), 'session')}, "
+        f"{told['strategy']['name']} on {', '.join(told['symbols'])}: {some(sweep.trials, 'set')} x "
+        f"{some(len(dates), 'session')}, "
         f"{dates[0]} to {dates[-1]}, the best by {told['metric']} first"
     )
 
@@ -59,13 +60,13 @@ def data_lines(sweep: Sweep) -> list[str]:
     gaps, stale = sum(len(each["gaps"]) for _, each in own), sum(each["stale_ticks"] for _, each in own)
     if gaps or stale:
         gapped = len({date for date, each in own if each["gaps"]})
-        lines.append(f"gaps ({told['gaps']}): {gaps} in {_some(gapped, 'session')}, {stale:,} stale ticks")
+        lines.append(f"gaps ({told['gaps']}): {gaps} in {some(gapped, 'session')}, {stale:,} stale ticks")
     if told["missing_sessions"]:
         lines.append(f"not in the lake: {_dates(told['missing_sessions'])} of the exchange")
     unsettled = sweep.by_session().filter(~_column("settled"))
     if len(unsettled):
         named = [str(date) for date in unsettled["session"].unique().sort()]
-        of = _some(unsettled["set"].n_unique(), "set")
+        of = some(unsettled["set"].n_unique(), "set")
         lines.append(f"not settled, and left out of every sum: {_dates(named)}, of {of}")
     return lines
 
@@ -97,11 +98,7 @@ def best_lines(sweep: Sweep) -> list[str]:
         f"best: set {best['set']}, {_pairs(_varied(sweep, best['parameters']))}: "
         f"{name_of(metric)} {metric_text(metric, best[metric])}"
     ]
-    if best["deflated_sharpe"] is not None:
-        lines.append(
-            f"the probability that its edge is above what the best of {sweep.trials:,} shows by luck: "
-            f"{best['deflated_sharpe']:.1%} (deflated Sharpe ratio)"
-        )
+    lines.append(_luck(sweep))
     parameters = " ".join(f"--param {name}={value}" for name, value in _varied(sweep, best["parameters"]).items())
     lines.append(f"to backtest it alone, beside the other options: {parameters} --trials {sweep.trials}")
     return lines
@@ -130,7 +127,7 @@ def walk_lines(sweep: Sweep) -> list[str]:
     walked = sweep.told["walk_forward"]
     found = walked["out_of_sample"]
     lines = [
-        f"walk-forward, {_some(len(walked['windows']), 'window')} of {_some(walked['train'], 'session')} to choose on "
+        f"walk-forward, {some(len(walked['windows']), 'window')} of {some(walked['train'], 'session')} to choose on "
         f"and {walked['test']} to test",
         f"out of sample, {found['sessions']} settled sessions: "
         + ", ".join(
@@ -151,14 +148,8 @@ def name_of(metric: str) -> str:
 
 
 def metric_text(name: str, value: float | None) -> str:
-    """A metric's value; ``-`` where it is not defined."""
-    if value is None:
-        return "-"
-    if name in _SHARES:
-        return f"{value:.0%}"
-    if name in _COUNTS:
-        return f"{value:,}"
-    return f"{round(value, 2) + 0.0:,.2f}"
+    """A metric's value; a dash where it is not defined."""
+    return text_of(value, "count" if name in _COUNTS else KINDS[name].unit if name in KINDS else "usd")
 
 
 def value_text(value: object) -> str:
@@ -169,6 +160,20 @@ def value_text(value: object) -> str:
 def wrapped(line: str) -> str:
     """A sentence in lines of at most 80 characters."""
     return textwrap.fill(line, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+
+
+def _luck(sweep: Sweep) -> str:
+    """How likely the best set's edge is more than the best of so many shows by chance."""
+    own, spread = sweep.best["deflated_sharpe"], sweep.best["deflated_sharpe_by_spread"]
+    if own is None:
+        return "its deflated Sharpe ratio is not defined: fewer than three settled sessions, or all the same"
+    text = (
+        f"deflated Sharpe ratio, the chance that its edge is above the luck of {some(sweep.trials, 'set')}: {own:.3f}"
+    )
+    if spread is not None:
+        text += f"; {spread:.3f} by how far the sets' own ratios lie apart"
+    low = min(own, own if spread is None else spread)
+    return text + (f"; below {SIGNIFICANT}: take it as noise" if low < SIGNIFICANT else "")
 
 
 def _walk_text(sweep: Sweep) -> str:
@@ -195,11 +200,7 @@ def _pairs(parameters: Mapping[str, Any]) -> str:
 
 def _dates(dates: Sequence[str]) -> str:
     named = ", ".join(dates) if len(dates) < 3 else f"{dates[0]} to {dates[-1]}"
-    return f"{_some(len(dates), 'session')} ({named})"
-
-
-def _some(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    return f"{some(len(dates), 'session')} ({named})"
 
 
 def _column(name: str) -> Any:

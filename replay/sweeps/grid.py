@@ -10,7 +10,7 @@ from typing import Any, Final
 from replay.errors import InvalidParameter
 from replay.strategy.loading import Loaded
 
-MOST_SETS: Final = 100_000
+MOST_SETS: Final = 10_000
 
 Grid = Mapping[str, Sequence[Any]]
 

@@ -65,7 +65,11 @@ class Sweep:
 
     @property
     def best(self) -> dict[str, Any]:
-        """The best set by the metric asked for: its number, parameters, metrics, and the deflated Sharpe ratio."""
+        """The best set by the metric asked for: its number, parameters, metrics, and its deflated Sharpe ratio.
+
+        That is given as a report on a run with so many trials has it, and by the variance of the sets' own ratios (per
+        session), which is that of the paper.
+        """
         found: dict[str, Any] = self.told["best"]
         return found
 
@@ -125,6 +129,7 @@ def sweep_of(plan: SweepPlan, outcomes: Iterable[Done], path: pathlib.Path | Non
     measured = [measure(rows, number) for number in range(len(plan.sets))]
     best = best_of(measured, plan.metric)
     variance = sharpe_variance(measured)
+    profits = settled_profits(rows, best)
     tested, walked = None, None
     if plan.walk is not None:
         windows = walk.windows_of(rows, plan.walk, plan.metric)
@@ -138,7 +143,10 @@ def sweep_of(plan: SweepPlan, outcomes: Iterable[Done], path: pathlib.Path | Non
             "set": best,
             "parameters": dict(plan.sets[best]),
             **measured[best],
-            "deflated_sharpe": deflated_sharpe(settled_profits(rows, best), len(plan.sets), variance),
+            "deflated_sharpe": deflated_sharpe(profits, len(plan.sets)),
+            "deflated_sharpe_by_spread": None
+            if variance is None
+            else deflated_sharpe(profits, len(plan.sets), variance),
             "sharpe_variance": variance,
         },
         "sessions": [told[date.isoformat()] for date in plan.run.dates],

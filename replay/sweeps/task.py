@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import importlib
 import pickle
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from replay.broker.account import SESSIONS, blank
-from replay.engine.plan import Plan
+from replay.engine.plan import Plan, versions
 from replay.engine.session import Carried, Part, replay_session, stage_of, tapes_of
 from replay.errors import InvalidRun
 from replay.lake import Lake
@@ -56,11 +57,14 @@ class Job:
         Where the data lies, pickled.
     path
         Where the sender's Python finds modules.
+    versions
+        What the sender computes with.
     """
 
     plan: Plan
     lake: bytes
     path: tuple[str, ...]
+    versions: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -90,11 +94,18 @@ class Done:
 def job_of(plan: Plan, lake: Lake) -> Job:
     """What a worker elsewhere needs to do tasks of a plan."""
     bare = _Bare(**{**vars(plan.strategy), "target": None})
-    return Job(replace(plan, strategy=bare), pickle.dumps(lake), tuple(sys.path))
+    return Job(replace(plan, strategy=bare), pickle.dumps(lake), tuple(sys.path), versions())
 
 
 def work(job: Job, task: Task) -> Done:
-    """Do a task on this process, which keeps lakes open and strategies loaded for the next."""
+    """Do a task on this process, which keeps lakes open and strategies loaded for the next.
+
+    Raises :class:`~replay.errors.InvalidRun` where this process computes with other versions than the sender's, or
+    finds another strategy.
+    """
+    for name, own in versions().items():
+        if own != job.versions[name]:
+            raise InvalidRun(f"a worker has {name} {own}, not {job.versions[name]}, and might give other bytes")
     sys.path.extend(each for each in job.path if each not in sys.path)
     plan = replace(job.plan, strategy=_loaded(job.plan.strategy))
     return replace(do(plan, _opened(job.lake), task), raised=None)  # which need not survive the way back
@@ -132,6 +143,10 @@ _columns: dict[str | None, Carried] = {}
 """By a strategy's source: the columns that its last session made use of."""
 
 
+_sources: dict[str, str | None] = {}
+"""By module: the hash of the source that it was loaded from."""
+
+
 @functools.lru_cache(maxsize=4)
 def _opened(pickled: bytes) -> Lake:
     lake: Lake = pickle.loads(pickled)  # noqa: S301  # of the process that sent the task
@@ -140,7 +155,12 @@ def _opened(pickled: bytes) -> Lake:
 
 @functools.lru_cache(maxsize=4)
 def _loaded(bare: _Bare) -> Loaded:
+    place = (bare.reference or "").rpartition(":")[0]
+    if _sources.get(place, bare.source) != bare.source:  # edited since it was loaded here
+        importlib.reload(sys.modules[place])
     found = load(bare.reference, bare.style)
+    if place in sys.modules:
+        _sources[place] = bare.source
     if found.source != bare.source:
         raise InvalidRun(f"a worker finds another version of {bare.reference} than the one that is swept")
     return found
