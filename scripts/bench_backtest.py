@@ -17,7 +17,7 @@ from replay import schema
 from replay.sessions import Session, to_us
 from replay.storage.files import Partition, open_files
 from replay.storage.writer import LakeWriter
-from scripts.bench_data import SEED, SNAPSHOTS, STRIKES, SYMBOL, Timed, clock, full_sessions
+from scripts.bench_data import SEED, SNAPSHOTS, STRIKES, SYMBOL, Timed, clock, full_sessions, moved
 
 SESSIONS = 250
 NEEDED = ["ts", "recorded_at", "spot", "strike", "gex", "call_bid", "call_ask", "put_bid", "put_ask"]
@@ -101,17 +101,6 @@ class BacktestBench:
         for name, run in variants.items():
             timed.setdefault(name, []).append(clock(run))
         np.testing.assert_allclose(engine, by_hand, atol=1e-6)
-
-
-def moved(table: pa.Table, first: Session, session: Session) -> pa.Table:
-    """The same snapshots on another session's clock."""
-    later = to_us(session.open) - to_us(first.open)
-    for name in ("ts", "recorded_at"):
-        clocks = pa.array(np.asarray(table[name].cast(pa.int64())) + later).cast(schema.TIMESTAMP)
-        table = table.set_column(table.schema.get_field_index(name), table.schema.field(name), clocks)
-    expires = pa.array([session.date] * len(table), pa.date32())
-    position = table.schema.get_field_index("expiration")
-    return table.set_column(position, table.schema.field("expiration"), expires)
 
 
 def decode(files: list[str], columns: list[str]) -> None:

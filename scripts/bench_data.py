@@ -69,3 +69,14 @@ def clock(run: Callable[[], object]) -> float:
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
+
+
+def moved(table: pa.Table, first: Session, session: Session) -> pa.Table:
+    """The same snapshots on another session's clock."""
+    later = to_us(session.open) - to_us(first.open)
+    for name in ("ts", "recorded_at"):
+        clocks = pa.array(np.asarray(table[name].cast(pa.int64())) + later).cast(schema.TIMESTAMP)
+        table = table.set_column(table.schema.get_field_index(name), table.schema.field(name), clocks)
+    expires = pa.array([session.date] * len(table), pa.date32())
+    position = table.schema.get_field_index("expiration")
+    return table.set_column(position, table.schema.field("expiration"), expires)

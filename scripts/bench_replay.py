@@ -21,13 +21,12 @@ from replay.broker.terms import Terms
 from replay.engine.plan import Plan, make_plan
 from replay.engine.session import Carried, _walk, replay_session, tapes_of
 from replay.lake import Lake
-from replay.sessions import Session, to_us
 from replay.storage.files import Partition
 from replay.storage.writer import LakeWriter
 from replay.strategy import Context, Strategy
 from replay.strategy.loading import load
 from scripts import bench_strategies
-from scripts.bench_data import NEEDED, SEED, SYMBOL, Timed, clock, full_sessions, session_table
+from scripts.bench_data import NEEDED, SEED, SYMBOL, Timed, clock, full_sessions, moved, session_table
 from scripts.bench_strategies import ReadsClose, ReadsRow
 
 LONG = 250
@@ -124,7 +123,7 @@ class ReplayBench:
         writer = LakeWriter(self.long)
         for session in days:
             metadata = schema.metadata(source="bench", cadence_us=30_000_000)
-            writer.add(Partition("raw", SYMBOL, session.date), _moved(table, days[0], session), metadata)
+            writer.add(Partition("raw", SYMBOL, session.date), moved(table, days[0], session), metadata)
         return [session.date for session in days]
 
     def memory(self, dates: list[dt.date]) -> dict[str, float]:
@@ -207,17 +206,6 @@ def _lighter(table: pa.Table) -> pa.Table:
 def _still(table: pa.Table, value: float) -> pa.Array:
     strikes = table["strike"].combine_chunks()
     return pa.ListArray.from_arrays(strikes.offsets, pa.array(np.full(len(strikes.values), value)))
-
-
-def _moved(table: pa.Table, first: Session, session: Session) -> pa.Table:
-    """The same snapshots on another session's clock."""
-    later = to_us(session.open) - to_us(first.open)
-    for name in ("ts", "recorded_at"):
-        clocks = pa.array(np.asarray(table[name].cast(pa.int64())) + later).cast(schema.TIMESTAMP)
-        table = table.set_column(table.schema.get_field_index(name), table.schema.field(name), clocks)
-    expires = pa.array([session.date] * len(table), pa.date32())
-    position = table.schema.get_field_index("expiration")
-    return table.set_column(position, table.schema.field("expiration"), expires)
 
 
 def ratios(

@@ -19,9 +19,20 @@ from replay import tables
 from replay.broker.account import TABLES
 from replay.engine.plan import Plan
 from replay.engine.session import Carried, Part
-from replay.engine.store import alone, as_ipc, as_json, difference, short, write_whole
+from replay.engine.store import (
+    alone,
+    as_ipc,
+    as_json,
+    check_unchanged,
+    difference,
+    read_part,
+    short,
+    stored_plan,
+    write_whole,
+    writing,
+)
 from replay.engine.trading import session_tables, write_tables
-from replay.errors import CannotWrite, InvalidRun
+from replay.errors import InvalidRun
 from replay.lake import Lake
 from replay.records import common_schema, conformed
 
@@ -74,7 +85,7 @@ class FolderParts:
         if (finished := self.finished()) is not None:
             self._check_finished(finished, lake)
             return list(self._plan.dates)
-        with self._writing():
+        with writing(self.path):
             self._parts.mkdir(parents=True, exist_ok=True)
             write_whole(self._parts / _PLAN, as_json(self._described))
         done = []
@@ -124,7 +135,7 @@ class FolderParts:
 
     def forget(self) -> None:
         """Begin anew: no session is finished."""
-        with self._writing():
+        with writing(self.path):
             for date in self._plan.dates:
                 self._file(date).unlink(missing_ok=True)
 
@@ -136,7 +147,7 @@ class FolderParts:
             )
         }
         table = part.table.replace_schema_metadata(metadata)
-        with self._writing():
+        with writing(self.path):
             for name, each in part.trading.items():
                 write_whole(self._table_file(part.date, name), as_ipc(each))
             if self._plan.strategy.carries_state:
@@ -175,7 +186,7 @@ class FolderParts:
 
     def write(self, run: dict[str, Any], parts: list[Part], form: str) -> None:
         """Write the records, the log and at last ``run.json``; the parts go once the run is complete."""
-        with self._writing():
+        with writing(self.path):
             schema = common_schema(part.table.schema for part in self._all(parts))
             rows = conformed((part.table for part in self._all(parts)), schema)
             batches = pa.RecordBatchReader.from_batches(schema, (each for table in rows for each in table.to_batches()))
@@ -201,15 +212,7 @@ class FolderParts:
         """The plan of the run that the folder holds, if it holds one."""
         if self.path.exists() and not self.path.is_dir():
             raise InvalidRun(f"{self.path} is a file; name a folder")
-        for path in (self._parts / _PLAN, self.path / RUN):
-            with contextlib.suppress(FileNotFoundError):
-                try:
-                    found = json.loads(path.read_bytes())
-                except ValueError as error:
-                    raise InvalidRun(f"{path} cannot be read: {error}; name another folder") from error
-                if isinstance(found, dict):
-                    return found
-        return None
+        return stored_plan(self._parts / _PLAN, self.path / RUN)
 
     def _table_file(self, date: dt.date, name: str) -> pathlib.Path:
         return self._parts / f"{date.isoformat()}.{name}.arrow"
@@ -218,34 +221,17 @@ class FolderParts:
         return self._parts / f"{date.isoformat()}.arrow"
 
     def _read(self, date: dt.date) -> Part:
-        try:
-            with pa.OSFile(str(self._file(date))) as source:
-                table = pa.ipc.open_file(source).read_all()
-            told = json.loads(table.schema.metadata[b"replay.part"])
-        except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
-            raise InvalidRun(f"{self._file(date)} cannot be read: {error}; remove it and resume") from error
+        table, told = read_part(self._file(date), b"replay.part")
         traded = {name: self._table_file(date, name) for name in told["tables"]}
         return Part(
-            date, table.replace_schema_metadata(None), told["told"], told["files"], told["logged"],
-            trading=_Stored(traded),
+            date, table, told["told"], told["files"], told["logged"], trading=_Stored(traded),
         )  # fmt: skip
 
     def _check_files(self, part: Part, lake: Lake) -> None:
         now: dict[str, str] = {}
         for symbol in self._plan.symbols:
             now |= lake.fingerprint(symbol, part.date, self._plan.tier)
-        if now != part.files:
-            changed = sorted(set(now.items()) ^ set(part.files.items()))[0][0]
-            raise InvalidRun(
-                f"{self.path} cannot be gone on with: the lake's {part.date} has changed since ({changed})"
-            )
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise CannotWrite(str(self.path), error) from error
+        check_unchanged(self.path, part.date, part.files, now)
 
 
 class _Stored(Mapping[str, pa.Table]):

@@ -41,6 +41,52 @@ def alone(path: pathlib.Path, noun: str) -> Iterator[None]:
         os.close(held)
 
 
+@contextlib.contextmanager
+def writing(path: pathlib.Path) -> Iterator[None]:
+    """The system's errors as :class:`~replay.errors.CannotWrite`, naming the folder."""
+    try:
+        yield
+    except OSError as error:
+        raise CannotWrite(str(path), error) from error
+
+
+def stored_plan(*paths: pathlib.Path) -> dict[str, Any] | None:
+    """What the first of these JSON files that is there holds; ``None`` where none is.
+
+    Raises :class:`~replay.errors.InvalidRun` for one that is no JSON.
+    """
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            try:
+                found = json.loads(path.read_bytes())
+            except ValueError as error:
+                raise InvalidRun(f"{path} cannot be read: {error}; name another folder") from error
+            if isinstance(found, dict):
+                return found
+    return None
+
+
+def read_part(path: pathlib.Path, key: bytes) -> tuple[pa.Table, dict[str, Any]]:
+    """A table that :func:`as_ipc` wrote, and the JSON under a key of its metadata.
+
+    Raises :class:`~replay.errors.InvalidRun` if it cannot be read.
+    """
+    try:
+        with pa.OSFile(str(path)) as source:
+            table = pa.ipc.open_file(source).read_all()
+        told: dict[str, Any] = json.loads(table.schema.metadata[key])
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        raise InvalidRun(f"{path} cannot be read: {error}; remove it and resume") from error
+    return table.replace_schema_metadata(None), told
+
+
+def check_unchanged(path: pathlib.Path, of: object, before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Raise :class:`~replay.errors.InvalidRun` unless a part was made of the lake's files as they are now."""
+    if now != before:
+        changed = sorted(set(now.items()) ^ set(before.items()))[0][0]
+        raise InvalidRun(f"{path} cannot be gone on with: the lake's {of} has changed since ({changed})")
+
+
 def write_whole(path: pathlib.Path, data: bytes) -> None:
     """Have a file hold this, whole or not at all."""
     partial = path.with_name(f".{path.name}.{os.urandom(4).hex()}.partial")

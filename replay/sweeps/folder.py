@@ -6,14 +6,25 @@ import contextlib
 import json
 import pathlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from replay.engine.store import alone, as_ipc, as_json, difference, short, write_whole
-from replay.errors import CannotWrite, InvalidRun
+from replay.engine.store import (
+    alone,
+    as_ipc,
+    as_json,
+    check_unchanged,
+    difference,
+    read_part,
+    short,
+    stored_plan,
+    write_whole,
+    writing,
+)
+from replay.errors import InvalidRun
 from replay.lake import Lake
 from replay.sweeps.plan import SweepPlan
 from replay.sweeps.result import Sweep
@@ -57,7 +68,7 @@ class SweepFolder:
             raise InvalidRun(f"{self.path} cannot be gone on with: its {name} is {short(theirs)}, not {short(ours)}")
         if stored is not None:
             return int(stored.get("task_size", size))
-        with self._writing():
+        with writing(self.path):
             self._parts.mkdir(parents=True, exist_ok=True)
             write_whole(self._parts / _PLAN, as_json(self._described | {"task_size": size}))
         return size
@@ -91,7 +102,7 @@ class SweepFolder:
     def add(self, task: Task, done: Done) -> None:
         """Keep a task's outcome."""
         metadata = {b"replay.done": as_json({"told": done.told, "files": done.files})}
-        with self._writing():
+        with writing(self.path):
             write_whole(self._file(task), as_ipc(done.table.replace_schema_metadata(metadata)))
 
     def done(self, tasks: Sequence[Task], lake: Lake) -> dict[str, Done]:
@@ -109,7 +120,7 @@ class SweepFolder:
 
     def write(self, sweep: Sweep) -> None:
         """Write the tables and at last ``sweep.json``; the outcomes go then."""
-        with self._writing():
+        with writing(self.path):
             for name, file in TABLES.items():
                 table = getattr(sweep, name)
                 if table is not None:
@@ -121,42 +132,18 @@ class SweepFolder:
 
     def _stored(self) -> dict[str, Any] | None:
         """The plan of the sweep that the folder holds, if it holds one."""
-        for path in (self._parts / _PLAN, self.path / SWEEP):
-            with contextlib.suppress(FileNotFoundError):
-                try:
-                    found = json.loads(path.read_bytes())
-                except ValueError as error:
-                    raise InvalidRun(f"{path} cannot be read: {error}; name another folder") from error
-                if isinstance(found, dict):
-                    return found
-        return None
+        return stored_plan(self._parts / _PLAN, self.path / SWEEP)
 
     def _file(self, task: Task) -> pathlib.Path:
         return self._parts / f"{task.name}.arrow"
 
     def _read(self, task: Task) -> Done:
-        try:
-            with pa.OSFile(str(self._file(task))) as source:
-                table = pa.ipc.open_file(source).read_all()
-            told = json.loads(table.schema.metadata[b"replay.done"])
-        except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
-            raise InvalidRun(f"{self._file(task)} cannot be read: {error}; remove it and resume") from error
-        return Done(table.replace_schema_metadata(None), told["told"], told["files"])
+        table, told = read_part(self._file(task), b"replay.done")
+        return Done(table, told["told"], told["files"])
 
     def _check_files(self, task: Task, kept: Done, lake: Lake) -> None:
         now: dict[str, str] = {}
         for date in task.dates:
             for symbol in self._plan.run.symbols:
                 now |= lake.fingerprint(symbol, date, self._plan.run.tier)
-        if now != kept.files:
-            changed = sorted(set(now.items()) ^ set(kept.files.items()))[0][0]
-            raise InvalidRun(
-                f"{self.path} cannot be gone on with: the lake's {task.dates[0]} has changed since ({changed})"
-            )
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise CannotWrite(str(self.path), error) from error
+        check_unchanged(self.path, task.dates[0], kept.files, now)
