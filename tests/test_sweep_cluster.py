@@ -86,7 +86,9 @@ def contents(folder: pathlib.Path) -> dict[str, bytes]:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:distributed")  # what its own dependencies have deprecated
 class TestCluster:
-    def test_a_killed_worker_costs_its_tasks_a_retry_and_no_byte(self, tmp_path: pathlib.Path) -> None:
+    def test_a_killed_worker_costs_its_tasks_a_retry_and_no_byte(
+        self, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         pytest.importorskip("distributed", reason="needs the extra [cluster]")
         replay.sweep(SlowFly, LAKE, out=tmp_path / "here", **SLOW)
         told: list[int] = []
@@ -103,6 +105,18 @@ class TestCluster:
             assert workers[1].poll() is None
             with pytest.raises(StrategyFailed, match=r"set 1 \(wing=5.0, total=0.0\), session 2026-04-15"):
                 replay.sweep(fly_that_fails, LAKE, symbols="SPY", grid={"wing": [2, 5]}, scheduler=address)
+
+            def kill_all(at: Progress) -> None:
+                if at.done >= 4 and workers[1].poll() is None:
+                    workers[1].send_signal(signal.SIGKILL)
+                    workers[1].wait()
+
+            monkeypatch.setattr("replay.sweeps.workers._PATIENCE", 0.5)
+            asked = SLOW | {"out": tmp_path / "again", "scheduler": address}
+            with pytest.raises(InvalidRun, match="has no worker; start some"):
+                replay.sweep(SlowFly, LAKE, progress=kill_all, **asked)
+        replay.sweep(SlowFly, LAKE, **SLOW, out=tmp_path / "again", resume=True)
+        assert contents(tmp_path / "again") == contents(tmp_path / "here")
         assert told == list(range(0, 15, 2))
         assert contents(tmp_path / "there") == contents(tmp_path / "here")
 

@@ -73,9 +73,11 @@ def sweep_html(sweep: Sweep) -> bytes:
     if len(ranked) > _LISTED:
         body.append(f"<p>the first {_LISTED} of {len(ranked):,}; sweep.parquet has all</p>")
     body.append(_table(*set_table(sweep, ranked.head(_LISTED).to_dicts(), None)))
+    known = np.concatenate([each.values[np.isfinite(each.values)] for each in shown])
+    limits = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
     drawn = "".join(
-        f'Plotly.newPlot("surface{number}", {_json(_trace(each, metric))}, {_json(_layout(each))}, '
-        f"{_json({'responsive': True, 'displaylogo': False})});\n"
+        f'Plotly.newPlot("surface{number}", {_json(_trace(each, metric, limits))}, {_json(_layout(each))}, '
+        f"{_json({'responsive': True, 'displayModeBar': False})});\n"
         for number, each in enumerate(shown)
     )
     body += [f"<script>{script}</script>", f"<script>{drawn}</script>"]
@@ -92,9 +94,9 @@ def _said(surfaces: Sequence[Surface]) -> str:
     return text + (f" The first {_DRAWN} of {len(surfaces)} pairs." if len(surfaces) > _DRAWN else "")
 
 
-def _trace(surface: Surface, metric: str) -> list[dict[str, Any]]:
-    known = surface.values[np.isfinite(surface.values)]
-    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
+def _trace(surface: Surface, metric: str, limits: tuple[float, float]) -> list[dict[str, Any]]:
+    """The cells, on the one scale of all surfaces."""
+    low, high = limits
     signed = low < 0
     limit = max(abs(low), abs(high)) or 1.0
     stops: Sequence[Rgb] = DIVERGING if signed else SEQUENTIAL

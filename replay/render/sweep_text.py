@@ -107,7 +107,7 @@ def best_lines(sweep: Sweep) -> list[str]:
 def window_table(sweep: Sweep) -> tuple[list[str], list[tuple[str, ...]]]:
     """Header and rows of the windows of a walk-forward."""
     metric = sweep.told["metric"]
-    header = ["tested", "set", "chosen", f"{name_of(metric)} in", "out", "total out"]
+    header = ["tested", "set", "chosen", f"{name_of(metric)} in", "out", *(["total out"] if metric != "total" else [])]
     rows: list[tuple[str, ...]] = [
         (
             f"{each['test'][0]} to {each['test'][1]}",
@@ -115,7 +115,7 @@ def window_table(sweep: Sweep) -> tuple[list[str], list[tuple[str, ...]]]:
             _pairs(each["parameters"]),
             metric_text(metric, each["in_sample"][metric]),
             metric_text(metric, each["out_of_sample"][metric]),
-            metric_text("total", each["out_of_sample"]["total"]),
+            *([metric_text("total", each["out_of_sample"]["total"])] if metric != "total" else []),
         )
         for each in sweep.told["walk_forward"]["windows"]
     ]
@@ -183,7 +183,7 @@ def _walk_text(sweep: Sweep) -> str:
     text = wrapped(lines[0]) + "\n"
     if len(shown) < len(rows):
         text += f"the last {len(shown)} of {len(rows)} windows (sweep.json has all)\n"
-    right = [False, True, False, True, True, True]
+    right = [False, True, False, *[True] * (len(header) - 3)]
     table = text_table(header, shown, right)
     if max(map(len, table.splitlines())) > WIDTH:  # the set's number tells its parameters
         table = text_table(header[:2] + header[3:], [(*row[:2], *row[3:]) for row in shown], right[:2] + right[3:])

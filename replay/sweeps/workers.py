@@ -18,6 +18,8 @@ ATTEMPTS: Final = 3
 _AHEAD: Final = 3
 _ANSWER: Final = 10
 """Seconds that a scheduler has to answer."""
+_PATIENCE: Final = 60
+"""Seconds without an outcome after which it is asked whether anybody is at work."""
 
 
 class Workers(Protocol):
@@ -36,6 +38,10 @@ class Workers(Protocol):
 
     def lost(self, error: BaseException) -> bool:
         """Whether an error means that a worker died, and not that its task failed."""
+        ...
+
+    def check(self) -> None:
+        """Raise :class:`~replay.errors.InvalidRun` where nobody is at work any more."""
         ...
 
     def close(self) -> None:
@@ -62,6 +68,9 @@ class Processes:
     def lost(self, error: BaseException) -> bool:
         """A pool breaks with its worker."""
         return isinstance(error, BrokenExecutor)
+
+    def check(self) -> None:
+        """A pool breaks by itself."""
 
     def close(self) -> None:
         """End the processes, also those still at work."""
@@ -90,11 +99,13 @@ class Cluster:
         except (OSError, ValueError) as error:
             said = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InvalidRun(f"scheduler {address!r} does not answer: {said}") from error
-        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
-        self.count = sum(worker["nthreads"] for worker in workers)
-        if not self.count:
+        self._address = address
+        try:
+            self.check()
+        except InvalidRun:
             self._client.close()
-            raise InvalidRun(f"scheduler {address!r} has no worker; start some: dask worker {address}")
+            raise
+        self.count = sum(self._threads())
         self._executor: Executor = self._client.get_executor(pure=False)
 
     def executor(self) -> Executor:
@@ -106,6 +117,15 @@ class Cluster:
         from distributed import KilledWorker
 
         return isinstance(error, KilledWorker | CancelledError)
+
+    def check(self) -> None:
+        """A scheduler waits for workers for as long as there are none."""
+        if not self._threads():
+            raise InvalidRun(f"scheduler {self._address!r} has no worker; start some: dask worker {self._address}")
+
+    def _threads(self) -> list[int]:
+        """How many tasks each of the workers does at a time."""
+        return [worker["nthreads"] for worker in self._client.scheduler_info(n_workers=-1)["workers"].values()]
 
     def close(self) -> None:
         """Leave the cluster as it was."""
@@ -130,6 +150,9 @@ class Given:
     def lost(self, error: BaseException) -> bool:
         """It is not for us to make it anew."""
         return isinstance(error, BrokenExecutor | CancelledError)
+
+    def check(self) -> None:
+        """It is not for us to know."""
 
     def close(self) -> None:
         """Nothing is ours."""
@@ -161,7 +184,7 @@ def gather(workers: Workers, job: Job, tasks: Sequence[Task]) -> Iterator[Done]:
     Raises
     ------
     InvalidRun
-        Where a task's worker died three times.
+        Where a task's worker died three times, or nobody is at work any more.
     """
     left: deque[tuple[Task, Future[Done] | None]] = deque((task, None) for task in tasks)
     waiting: deque[tuple[Task, Future[Done]]] = deque()
@@ -174,7 +197,7 @@ def gather(workers: Workers, job: Job, tasks: Sequence[Task]) -> Iterator[Done]:
                 task, known = left[0]
                 waiting.append((task, known or executor.submit(work, job, task)))
                 left.popleft()
-            done = waiting[0][1].result()
+            done = _outcome(waiting[0][1], workers)
         except BaseException as error:
             if not workers.lost(error):
                 raise
@@ -191,6 +214,17 @@ def gather(workers: Workers, job: Job, tasks: Sequence[Task]) -> Iterator[Done]:
         task, _ = waiting.popleft()
         alone.discard(task.name)
         yield done
+
+
+def _outcome(future: Future[Done], workers: Workers) -> Done:
+    """A task's outcome, as long as somebody is at work."""
+    while True:
+        try:
+            return future.result(timeout=_PATIENCE)
+        except TimeoutError:
+            if future.done():  # of its own doing, or just now
+                return future.result()
+            workers.check()
 
 
 def _has_result(future: Future[Done]) -> bool:
