@@ -493,6 +493,7 @@ class TestSettlement:
         row = self.held(root, iron_fly(600, 5), -2, settlement=settled(600.40))
         # Two short calls at 600 are assigned: 200 shares are delivered. 600's calls and puts lie within 0.1 %.
         assert (row["assigned_shares"], row["pin_contracts"], row["open_contracts"]) == (-200, 4, 8)
+        assert row["settlement_value"] == pytest.approx(-80.0)
         row = self.held(root, iron_fly(600, 5), -2, settlement=settled(600.61))
         assert row["pin_contracts"] == 0
 
@@ -500,7 +501,7 @@ class TestSettlement:
         quotes = {float(k): (1.0, 1.0) for k in (5995, 6000, 6005)}
         store(root, every("10:00", "10:05", MINUTE, quotes, quotes), "SPX")
         row = self.held(root, iron_fly(6000, 5), -2, settlement=settled(6003.0, symbol="SPX"), symbols="SPX")
-        assert (row["assigned_shares"], row["pin_contracts"]) == (0, 6)  # at 6000 and 6005
+        assert (row["assigned_shares"], row["pin_contracts"], row["settlement_value"]) == (0, 0, -600.0)
 
     def test_sessions_start_anew_and_equity_is_chained(self, root: pathlib.Path) -> None:
         days = [dt.date(2026, 7, 20 + i) for i in range(4)]

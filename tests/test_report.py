@@ -28,7 +28,7 @@ LAKE = str(shipped("fixtures") / "lake")
 BASE = ["--lake", LAKE, "--symbol", "SPY"]
 HEADINGS = (
     "Red flags", "Profit by how fills are priced", "Metrics", "Beside other runs", "Over time", "Where it was made",
-    "Fills and misses", "Trades",
+    "Fills and misses", "Settlement", "Trades",
 )  # fmt: skip
 
 

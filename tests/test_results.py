@@ -303,8 +303,8 @@ def bad_fills(count: int, **marks: bool) -> list[dict[str, Any]]:
 class TestFlags:
     def test_a_sound_run_raises_none(self) -> None:
         found = flags(made(GOOD, audit=AUDIT))
-        assert len(found) == len(CHECKS) == 14
-        assert [each.severity for each in found] == ["clear"] * 14, [each for each in found if each.advice]
+        assert len(found) == len(CHECKS) == 15
+        assert [each.severity for each in found] == ["clear"] * 15, [each for each in found if each.advice]
         assert all(each.says.endswith(".") and not each.advice for each in found)
 
     RAISED = (
@@ -322,6 +322,10 @@ class TestFlags:
         ("bad_fills", "amber", made(GOOD, ledger=bad_fills(2, wide=True)), "2 of 40 filled orders (5%): 2 on wide"),
         ("bad_fills", "red", made(GOOD, ledger=bad_fills(5, stale=True, wide=True)), "5 on quotes that hung"),
         ("unfilled", "amber", made(GOOD, sessions=[{"expired": 6, "rejected": 3}]), "9 of 40 orders (22%)"),
+        (
+            "assignment", "amber", made(GOOD, sessions=[{"open_contracts": 8, "pin_contracts": 4}]),
+            "Of 8 contracts held into the close 4 had a strike within 0.1 %",
+        ),
         ("same_fills", "red", made(GOOD, sessions=[{"same_fills": 1}]), "1 order filled on the snapshot"),
         ("unsettled", "red", made([*GOOD, None]), "2026-03-03"),
         ("gaps", "amber", made(GOOD, told=told(gaps=[{"start": "", "end": ""}])), "1 of 40"),

@@ -48,6 +48,7 @@ SESSIONS: Final = pa.schema(
         pa.field("settlement_source", pa.string()),
         pa.field("unsettled_because", pa.string()),
         pa.field("open_contracts", pa.int64(), nullable=False),
+        pa.field("settlement_value", pa.float64(), nullable=False),
         pa.field("pin_contracts", pa.int64(), nullable=False),
         pa.field("assigned_shares", pa.int64(), nullable=False),
     ]
@@ -58,9 +59,10 @@ SESSIONS: Final = pa.schema(
 ``touch`` and ``worst`` as in ``trades.parquet``. ``equity`` is the account's after it, chained over the sessions; one
 that is not settled adds nothing to it. Fills are counted by order; ``turnover`` is premium traded, USD; ``exposure``
 the share of ticks with open contracts; ``drawdown`` the largest fall of the equity within the session, USD (above 0);
-``requirement`` the most that was asked for, USD. Of the contracts held into the close, ``open_contracts``: those whose
-strike lies within 0.1 % of the settlement are ``pin_contracts``, whose exercise nobody knows beforehand, and
-``assigned_shares`` (net, below 0: delivered) are what physical delivery leaves behind.
+``requirement`` the most that was asked for, USD. ``open_contracts`` were held into the close, and ``settlement_value``
+is what exercise and assignment made of them, USD, below 0: cost. Where the underlying is delivered,
+``assigned_shares`` (net, below 0: delivered) are what that leaves behind, and ``pin_contracts`` those whose strike lies
+within 0.1 % of the settlement price, of which nobody knows beforehand whether they are exercised.
 """
 
 TABLES: Final = {"ledger": LEDGER, "equity": equity.SCHEMA, "trades": trades.SCHEMA, "sessions": SESSIONS}
@@ -135,15 +137,18 @@ def _sums(desk: Desk, found: equity.Curve, made: list[trades.Trade], *, settled:
         "settlement_source": first.source if first else None,
         "unsettled_because": None if settled or first is None else first.reason,
         "open_contracts": sum(abs(quantity) for _, quantity in held),
-        "pin_contracts": sum(abs(quantity) for row, quantity in held if _near(row)),
+        "settlement_value": sum(row.get("cash", 0.0) for row, _ in held),
+        "pin_contracts": sum(abs(quantity) for row, quantity in held if _near(desk, row)),
         "assigned_shares": sum(_assigned(desk, row, quantity) for row, quantity in held),
     }
 
 
-def _near(row: dict[str, Any]) -> bool:
-    """Whether a settled option's strike lies within :data:`PIN_SHARE` of the settlement."""
+def _near(desk: Desk, row: dict[str, Any]) -> bool:
+    """Whether an option that is delivered has its strike within :data:`PIN_SHARE` of the settlement."""
     spot = row.get("spot")
-    return spot is not None and abs(micro(spot) - micro(row["strike"])) <= PIN_SHARE * micro(spot)
+    if spot is None or not desk.terms.products[row["symbol"]].physical:
+        return False
+    return abs(micro(spot) - micro(row["strike"])) <= PIN_SHARE * micro(spot)
 
 
 def _assigned(desk: Desk, row: dict[str, Any], quantity: int) -> int:

@@ -156,6 +156,7 @@ def report_html(found: Report, script: str | None = None) -> bytes:
         "<h2>Fills and misses</h2>",
         tables.orders_table(found),
         '<p class="quiet">Times counts attempts: an order may miss several times before it is filled or expires.</p>',
+        *_settlement(found),
         "<h2>Trades</h2>",
         _trades(found, figures),
         f"</main><footer>{escaped(_footer(found))}</footer>",
@@ -218,6 +219,18 @@ def _unsettled(found: Report) -> str:
     if not dates:
         return ""
     return escaped(f" Not settled, and in none of the numbers: {', '.join(map(str, dates))}.")
+
+
+def _settlement(found: Report) -> list[str]:
+    if not len(found.settlements):
+        return []
+    return [
+        "<h2>Settlement</h2>",
+        tables.settlements_table(found),
+        '<p class="quiet">Paid: what exercise and assignment made of the contracts, USD, below 0: cost. Shares that '
+        "they leave, below 0: delivered. At the pin: within 0.1 % of the strike, where nobody knows beforehand whether "
+        "they are exercised. Options that settle in cash leave no shares and no doubt.</p>",
+    ]
 
 
 def _compared(found: Report, figures: _Figures) -> list[str]:

@@ -51,6 +51,23 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str, kind
     )
 
 
+def settlements_table(found: Report) -> str:
+    """The last sessions that held contracts into the close, and what became of those."""
+    rows = found.settlements.tail(MOST_ROWS)
+    cells = [
+        [
+            f'<span class="date">{row["session"]}</span>', usd(row["settlement"]),
+            escaped(row["settlement_source"] if row["settlement"] is not None else row["unsettled_because"]),
+            f"{row['open_contracts']:,}", usd(row["settlement_value"]) if row["settlement"] is not None else NONE,
+            f"{row['assigned_shares']:,}", f"{row['pin_contracts']:,}",
+        ]
+        for row in rows.iter_rows(named=True)
+    ]  # fmt: skip
+    left = len(found.settlements) - len(rows)
+    caption = "Contracts held into the close" + (f"; the last {MOST_ROWS} sessions, {left} before them" if left else "")
+    return table(["session", "price", "from", "contracts", "paid", "shares", "at the pin"], cells, caption, "num")
+
+
 def folded(summary: str, content: str) -> str:
     """What is opened by a click, and is not printed unless it is open."""
     return f"<details><summary>{escaped(summary)}</summary>{content}</details>"

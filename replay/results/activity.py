@@ -56,6 +56,17 @@ class Activity:
     total_return: float
 
 
+SETTLEMENT = (
+    "session", "settlement", "settlement_source", "unsettled_because", "open_contracts", "settlement_value",
+    "assigned_shares", "pin_contracts",
+)  # fmt: skip
+
+
+def settlements(traded: Traded) -> pl.DataFrame:
+    """The sessions that held contracts into the close, a row each; columns :data:`SETTLEMENT` as in the sessions."""
+    return traded.sessions.filter(pl.col("open_contracts") > 0).select(SETTLEMENT)
+
+
 def activity(traded: Traded) -> Activity:
     """How a run traded."""
     every = column(traded.trades, "profit")

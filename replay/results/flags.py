@@ -133,6 +133,19 @@ def _one_session(traded: Traded) -> Flag:
     )  # fmt: skip
 
 
+def _assignment(traded: Traded) -> Flag:
+    at_pin = traded.sessions.filter(pl.col("pin_contracts") > 0)
+    count, held = int(at_pin["pin_contracts"].sum()), int(traded.sessions["open_contracts"].sum())
+    said = f"Of {_n(held, 'contract')} held into the close {count} had a strike within 0.1 % of the settlement price"
+    if not count:
+        return Flag("assignment", "Assignment", "clear", f"{said}, or settled in cash.")
+    return Flag(
+        "assignment", "Assignment uncertain", "amber",
+        f"{said}, in {_n(len(at_pin), 'session')}: whether they are exercised is known only afterwards.",
+        "Close them before the close, or count on shares of the underlying overnight.",
+    )  # fmt: skip
+
+
 def _kind_fills(traded: Traded) -> Flag:
     own, touch, worst = (float(traded.settled[way].sum()) for way in ("profit", "touch", "worst"))
     said = f"{_usd(own)} as filled ({traded.run['terms']['fill']}), {_usd(touch)} at the touch, {_usd(worst)} at worst"
@@ -304,7 +317,7 @@ def _known_later(traded: Traded) -> Flag:
 
 CHECKS: Final[tuple[Callable[[Traded], Flag], ...]] = (
     _few_trades, _significance, _unsettled, _one_session, _flat, _kind_fills, _same_fills, _bad_fills, _unfilled,
-    _known_later, _audit, _gaps, _skipped, _conventions,
+    _assignment, _known_later, _audit, _gaps, _skipped, _conventions,
 )  # fmt: skip
 """In the order in which they are listed within a severity."""
 

@@ -42,8 +42,8 @@ class Report:
         The deflated Sharpe ratio, 0 to 1; ``None`` where not defined.
     minutes, pins, pin_bins, weekdays, days, path, ranges
         Where profit was made; see :mod:`replay.results.profile`. ``pin_bins`` by unit.
-    orders
-        Fills, misses and what else became of orders.
+    orders, settlements
+        Fills, misses and what else became of orders; and of contracts that were held into the close.
     compared, curves
         Other runs beside it; the profits so far of this and each of them.
     drawn
@@ -66,6 +66,7 @@ class Report:
     path: pl.DataFrame
     ranges: dict[str, tuple[float, float] | None]
     orders: pl.DataFrame
+    settlements: pl.DataFrame
     compared: tuple[Compared, ...] = ()
     curves: tuple[pl.DataFrame, ...] = ()
     drawn: Drawn | None = None
@@ -96,6 +97,9 @@ class Report:
             "by_pin": {unit: bins.to_dicts() for unit, bins in self.pin_bins.items()},
             "by_weekday": self.weekdays.to_dicts(),
             "orders": self.orders.to_dicts(),
+            "settlements": [
+                {**row, "session": row["session"].isoformat()} for row in self.settlements.iter_rows(named=True)
+            ],
             "unsettled": [str(date) for date in self.traded.unsettled],
             "compared": [
                 {
@@ -150,6 +154,7 @@ def make_report(run: Run | Traded, *, lake: Lakes | None = None, compare_with: S
         profile.path(own),
         profile.ranges(own),
         activities.orders(own),
+        activities.settlements(own),
         compared,
         tuple(curves([own, *(each.traded for each in compared)])),
         None if lake is None else draw(own, lake),
