@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import pathlib
 import subprocess
@@ -37,25 +38,27 @@ class SweepBench:
         self.rounds = rounds
 
     def commands(self) -> Timed:
-        """The sweep on one worker and on two, and runs of the command with one set each, as a shell starts them."""
+        """The sweep on one worker and on two, and runs of the command with one set each, as a shell starts them.
+
+        A run says what it came to and writes nothing, so that no report is counted; the sweep writes all of its files.
+        """
         timed: Timed = {}
         grid = [text for name, values in GRID.items() for text in ("--grid", f"{name}={','.join(values)}")]
         for number in range(self.rounds):
             for workers in ("1", "2"):
-                out = self.folder / f"sweep-{number}-{workers}"
-                run = clock(lambda out=out, workers=workers: self._command("sweep", out, *grid, "--workers", workers))  # type: ignore[misc]
+                asked = [*grid, "--workers", workers, "--out", str(self.folder / f"sweep-{number}-{workers}")]
+                run = clock(functools.partial(self._command, "sweep", *asked))
                 timed.setdefault(f"replay sweep, 48 x {SESSIONS}, workers {workers}", []).append(run)
             for params in SETS[:: len(SETS) // MEASURED]:
-                out = self.folder / f"run-{number}-{'-'.join(params.values())}"
                 given = [text for name, value in params.items() for text in ("--param", f"{name}={value}")]
-                run = clock(lambda out=out, given=given: self._command("backtest", out, *given))  # type: ignore[misc]
+                run = clock(functools.partial(self._command, "backtest", *given))
                 timed.setdefault(f"replay backtest, 1 x {SESSIONS}", []).append(run)
         return timed
 
-    def _command(self, name: str, out: pathlib.Path, *more: str) -> None:
+    def _command(self, name: str, *more: str) -> None:
         subprocess.run(
             [sys.executable, "-m", "replay", name, "pin_fly", "--lake", str(self.lake), "--symbol", SYMBOL,
-             "--fees", "0.65", "--out", str(out), *more],
+             "--fees", "0.65", *more],
             check=True, capture_output=True,
         )  # fmt: skip
 

@@ -72,11 +72,22 @@ def stopping(after: int, act: Callable[[], None]) -> Callable[[Progress], None]:
 
 
 class TestSets:
-    def test_each_set_trades_what_a_run_of_it_alone_does(self, lake: replay.Lake, swept: replay.Sweep) -> None:
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            {"fees": 0.65},
+            {"fill": "patient:90s", "latency": "2s", "slippage": 1, "gaps": "carry:5m", "symbols": ["SPY", "QQQ"]},
+            {"fill": "mid+25%", "step": "5m", "oi": "effective", "start": "2026-07-24"},
+        ],
+        ids=["plain", "patient", "restated"],
+    )
+    def test_each_set_trades_what_a_run_of_it_alone_does(self, lake: replay.Lake, asked: dict[str, Any]) -> None:
+        asked = {"symbols": "SPY", "start": "2026-03-09"} | asked
+        swept = replay.sweep("pin_fly", lake, grid=GRID, **asked)
         sets = [dict(zip(GRID, values, strict=True)) for values in itertools.product(*GRID.values())]
         assert swept.to_polars().select("set", *GRID).to_dicts() == [{"set": i} | each for i, each in enumerate(sets)]
         for number, params in enumerate(sets):
-            alone = replay.run("pin_fly", lake, symbols="SPY", params=params, fees=0.65).by_session()
+            alone = replay.run("pin_fly", lake, params=params, **asked).by_session()
             assert swept.by_session().filter(set=number).drop("set").equals(alone), params
         assert swept.by_session()["filled"].sum() > len(sets)
 
