@@ -72,6 +72,14 @@ def test_a_run_without_orders_writes_no_table_of_trading(tmp_path: pathlib.Path)
     assert sorted(each.name for each in (tmp_path / "run").iterdir()) == ["records.parquet", "run.json"]
 
 
+def test_a_backtest_without_orders_says_so(tmp_path: pathlib.Path) -> None:
+    said = "note: no order was sent, so there is nothing to report"
+    for name, told in (("backtest", True), ("run", False)):
+        done = invoke(name, "levels", "--from", "2026-07-24", "--out", str(tmp_path / name))
+        assert done.exit_code == 0
+        assert (said in done.stderr) == told
+
+
 def test_a_run_that_fails_keeps_what_was_traded(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "fails.py"
     path.write_text(

@@ -83,7 +83,7 @@ def backtest(strategy: str, **asked: Any) -> None:
       replay backtest pin_fly --lake lake --symbol SPY --settlement settlement.csv --out fly
       replay backtest pin_fly --lake lake --symbol SPY --param center=max_pain --fill mid+25% --fees 0.65 --workers 2
     """
-    _replayed(strategy, **asked)
+    _replayed(strategy, trades=True, **asked)
 
 
 def _replayed(
@@ -93,6 +93,8 @@ def _replayed(
     form: str | None,
     params: tuple[str, ...],
     compare: tuple[pathlib.Path, ...],
+    *,
+    trades: bool = False,
     **asked: Any,
 ) -> None:
     """Replay, write what came of it, and say it."""
@@ -125,8 +127,8 @@ def _replayed(
         click.echo(_log(result), err=True, nl=False)
     if failed is None and result.traded:
         reported(result, lake_path, beside)
-    elif failed is None and beside:
-        click.echo("note: no order was sent, so there is nothing to compare", err=True)
+    elif failed is None and (beside or trades):
+        click.echo(f"note: no order was sent, so there is nothing to {'compare' if beside else 'report'}", err=True)
     if isinstance(failed, Interrupted):
         click.echo(_after_interrupt(result), err=True)
         click.get_current_context().exit(130)
