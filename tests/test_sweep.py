@@ -341,7 +341,9 @@ class TestFolder:
         replay.sweep("pin_fly", LAKE, out=tmp_path / "cut", resume=True, workers=2, progress=told.append, **asked)
         assert told[0] == Progress(6, 14)
         assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
+        (tmp_path / "cut" / ".parts").mkdir()  # as if killed at the very end
         again = replay.sweep("pin_fly", LAKE, out=tmp_path / "cut", resume=True, **asked)
+        assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
         assert again.told == json.loads((tmp_path / "whole" / "sweep.json").read_bytes())
         assert again.to_polars().equals(pl.read_parquet(tmp_path / "whole" / "sweep.parquet"))
 
@@ -395,6 +397,8 @@ class TestFolder:
         replay.sweep("pin_fly", LAKE, grid={"wing": [2]}, out=tmp_path / "out", **asked)
         with pytest.raises(InvalidRun, match="holds a sweep already; resume it"):
             replay.sweep("pin_fly", LAKE, grid={"wing": [2]}, out=tmp_path / "out", **asked)
+        with pytest.raises(InvalidRun, match="holds a sweep; name another folder"):
+            replay.run("pin_fly", LAKE, out=tmp_path / "out", **asked)
         with pytest.raises(InvalidRun, match=r"its grid.wing is \[2.0\], not \[3.0\]"):
             replay.sweep("pin_fly", LAKE, grid={"wing": [3]}, out=tmp_path / "out", resume=True, **asked)
         with pytest.raises(InvalidRun, match="resume needs the folder"):

@@ -38,6 +38,7 @@ from replay.records import common_schema, conformed
 
 FORMATS: Final = ("parquet", "csv", "jsonl")
 RUN: Final = "run.json"
+SWEEP: Final = "sweep.json"
 LOG: Final = "log.jsonl"
 _PARTS: Final = ".parts"
 _PLAN: Final = "plan.json"
@@ -73,8 +74,10 @@ class FolderParts:
         Raises
         ------
         InvalidRun
-            If the folder holds a run and ``resume`` is not asked for, or the run in it was another.
+            If the folder holds a run and ``resume`` is not asked for, the run in it was another, or it holds a sweep.
         """
+        if (self.path / SWEEP).exists():
+            raise InvalidRun(f"{self.path} holds a sweep; name another folder")
         stored = self._stored()
         if stored is not None and not resume:
             raise InvalidRun(f"{self.path} holds a run already; resume it, or name another folder")

@@ -12,6 +12,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from replay.engine.folder import RUN, SWEEP
 from replay.engine.store import (
     alone,
     as_ipc,
@@ -30,7 +31,6 @@ from replay.sweeps.plan import SweepPlan
 from replay.sweeps.result import Sweep
 from replay.sweeps.task import Done, Task
 
-SWEEP: Final = "sweep.json"
 TABLES: Final = {"sets": "sweep.parquet", "sessions": "sessions.parquet", "out_of_sample": "out_of_sample.parquet"}
 _PARTS: Final = ".parts"
 _PLAN: Final = "plan.json"
@@ -57,7 +57,7 @@ class SweepFolder:
         InvalidRun
             If the folder holds a sweep and ``resume`` is not asked for, the sweep in it was another, or it holds a run.
         """
-        if (self.path / "run.json").exists():
+        if (self.path / RUN).exists():
             raise InvalidRun(f"{self.path} holds a run; name another folder")
         stored = self._stored()
         if stored is not None and not resume:
@@ -79,8 +79,9 @@ class SweepFolder:
         Raises :class:`~replay.errors.InvalidRun` if a file of it is gone, or the lake has changed since.
         """
         path = self.path / SWEEP
-        if self._parts.is_dir() or not path.is_file():
+        if not path.is_file():
             return None
+        shutil.rmtree(self._parts, ignore_errors=True)  # what a sweep that was killed at its very end has left
         told = json.loads(path.read_bytes())
         now: dict[str, str] = {}
         for date in self._plan.run.dates:
