@@ -105,8 +105,9 @@ def test_a_layer_imports_only_from_its_left() -> None:
 
 def test_engines_stay_in_their_homes() -> None:
     for name, tree in modules():
+        names = imported(tree)
         for engine, homes in HOMES.items():
-            if any(each == engine or each.startswith(f"{engine}.") for each in imported(tree)):
+            if any(each == engine or each.startswith(f"{engine}.") for each in names):
                 assert any(name == home or (home.endswith("/") and name.startswith(home)) for home in homes), (
                     f"{name} imports {engine}, whose homes are {homes}"
                 )

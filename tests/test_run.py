@@ -614,7 +614,7 @@ class TestFolders:
         with pytest.raises(InvalidRun, match="the lake's 2026-03-09 has changed since"):
             replay.run(fails, tmp_path / "lake", symbols="SPY", out=tmp_path / "out", resume=True)
 
-    @pytest.mark.parametrize("options", [["--workers", "1"], ["--workers", "2"], ["SlowCarries"]])
+    @pytest.mark.parametrize("options", [["--workers", "2"], ["SlowCarries"]])
     def test_a_killed_run_goes_on_to_the_same_bytes(self, tmp_path: pathlib.Path, options: list[str]) -> None:
         name = options[0] if len(options) == 1 else "Slow"
         command = [
