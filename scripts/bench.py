@@ -286,7 +286,7 @@ def print_table(timed: Timed, rows: list[tuple[str, float, str]]) -> None:
     """Medians with their quartiles, then ratios of medians beside their bounds."""
     print(f"{'':40}{'median ms':>12}{'quartiles':>20}")
     for name, times in timed.items():
-        low, median, high = statistics.quantiles(times, n=4, method="inclusive")
+        low, median, high = statistics.quantiles(times if len(times) > 1 else times * 2, n=4, method="inclusive")
         print(f"{name:40}{median * 1e3:12.3f}{low * 1e3:11.3f}-{high * 1e3:.3f}")
     print(f"\n{'ratio of medians':40}{'':12}  bound")
     for name, ratio, bound in rows:
