@@ -136,6 +136,16 @@ def test_no_path_of_a_machine_and_no_private_word() -> None:
         assert not [word for word in words if word in text], name
 
 
+def test_nothing_else_lies_at_the_top() -> None:
+    done = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("no git checkout")
+    assert {name.split("/")[0] for name in done.stdout.splitlines()} == {
+        *(".ci", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "pyproject.toml"),
+        *("requirements.lock", "replay", "sql", "fixtures", "tests", "scripts"),
+    }
+
+
 def test_public_names_are_the_listed_ones() -> None:
     assert sorted(replay.__all__) == replay.__all__
     assert set(replay._HOMES) == set(replay.__all__)
