@@ -6,8 +6,7 @@ import datetime as dt
 import functools
 import os
 from collections.abc import Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from replay.sessions import (
     find_session,
     floor_minute,
     parse_date,
+    parse_known_at,
     parse_moment,
     session_date,
     to_us,
@@ -99,9 +99,7 @@ class Lake:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -162,16 +160,12 @@ class Lake:
         contract.check_bar(bar)
         metric, mode = contract.check_metric(metric), contract.check_mode(mode)
         span = contract.check_minutes(minutes)
-        moment, known, tier = (
-            to_us(parse_moment(as_of)),
-            self._known(as_of, known_at),
-            contract.check_tier(tier),
-        )
+        moment = to_us(parse_moment(as_of))
+        known, tier, date = parse_known_at(known_at, moment), contract.check_tier(tier), session_date(moment)
         stated = Restatement(oi, share, conventions)
-        date = session_date(moment)
         since = floor_minute(moment - span * MINUTE)
-        columns = heatmap.columns_of(metric)
-        window, clocks = self._stated(name, date, moment, known, columns, since, tier, stated)
+        cut = _Cut(name, date, moment, known, tier)
+        window, clocks = self._stated(cut, heatmap.columns_of(metric), since, stated)
         return heatmap.build(
             window,
             symbol=name,
@@ -202,16 +196,14 @@ class Lake:
         Arguments as for :meth:`heatmap`; every level is ``None`` where it is not known.
         """
         name = contract.normalise_symbol(symbol)
-        moment, known, tier = (
-            to_us(parse_moment(as_of)),
-            self._known(as_of, known_at),
-            contract.check_tier(tier),
-        )
-        return self._levels(name, moment, known, tier, Restatement(oi, share, conventions))
+        moment = to_us(parse_moment(as_of))
+        known, tier = parse_known_at(known_at, moment), contract.check_tier(tier)
+        return self._levels(_Cut(name, session_date(moment), moment, known, tier), Restatement(oi, share, conventions))
 
     def levels_of(self, shown: Heatmap) -> Levels:
         """The levels at a heatmap's own as_of and known_at, from the tier and as stated as was asked for it."""
-        return self._levels(shown.symbol, shown.as_of, shown.known_at, shown.tier, shown.stated)
+        cut = _Cut(shown.symbol, session_date(shown.as_of), shown.as_of, shown.known_at, shown.tier)
+        return self._levels(cut, shown.stated)
 
     def snapshots(
         self,
@@ -234,9 +226,36 @@ class Lake:
         """
         name, day, tier = contract.normalise_symbol(symbol), parse_date(date), contract.check_tier(tier)
         moment = LATEST if as_of is None else to_us(parse_moment(as_of))
-        known = moment if known_at is None else self._known(day, known_at)
-        window, clocks = self._visible(name, day, moment, known, schema.VALUES, None, tier)
+        cut = _Cut(name, day, moment, parse_known_at(known_at, moment), tier)
+        window, clocks = self._visible(cut, schema.VALUES, None)
         return to_polars(window, tier=clocks.tier, symbol=name, expiration=day)
+
+    def visible(
+        self,
+        symbol: str,
+        as_of: Moment,
+        known_at: Moment | None = None,
+        columns: Sequence[str] = (),
+        minutes: int | str | None = None,
+        tier: str | None = None,
+    ) -> tuple[Snapshots, Clocks]:
+        """The snapshots visible at a moment, as arrays: those of a window, or of all the session so far.
+
+        Parameters
+        ----------
+        columns
+            List columns to read beside ``strike``.
+        minutes
+            How far to look back, as for :meth:`heatmap`; ``None``: from the session's start.
+
+        Returns
+        -------
+        The snapshots, ascending by ts, and the clocks of all that are visible of the session.
+        """
+        name, moment = contract.normalise_symbol(symbol), to_us(parse_moment(as_of))
+        since = None if minutes is None else floor_minute(moment - contract.check_minutes(minutes) * MINUTE)
+        known, tier = parse_known_at(known_at, moment), contract.check_tier(tier)
+        return self._visible(_Cut(name, session_date(moment), moment, known, tier), columns, since)
 
     def tape(
         self,
@@ -278,14 +297,13 @@ class Lake:
         session = find_session(day)
         if session is None:
             raise InvalidTime(f"date {day} is no session of the exchange")
-        partitions = [Partition(each, name, day) for each in (contract.TIERS if tier is None else (tier,))]
         stated = Restatement(oi, share, conventions)
         flows = FLOWS if stated.basis == EFFECTIVE else ()
         needed = dict.fromkeys((*stated.needed(columns), *flows))
         tracks: list[Track] = []
         files: list[tuple[Partition, StoredFile]] = []
         has_strikes, has_flow = False, False
-        for partition in partitions if contract.is_symbol(name) else ():
+        for partition in _partitions(name, day, tier):
             timeline, rows = self._reader.session(partition, tuple(needed))
             further = functools.partial(self._reader.further, timeline, rows.lists["strike"])
             some = functools.partial(self._reader.some, timeline, rows.lists["strike"])
@@ -301,10 +319,17 @@ class Lake:
     def fingerprint(self, symbol: str, date: str | dt.date, tier: str | None = None) -> dict[str, str]:
         """The files that a session is stored in now: path below the lake -> SHA-256."""
         name, day, tier = contract.normalise_symbol(symbol), parse_date(date), contract.check_tier(tier)
-        if not contract.is_symbol(name):
-            return {}
-        partitions = [Partition(each, name, day) for each in (contract.TIERS if tier is None else (tier,))]
-        return fingerprint(self._store, [(each, file) for each in partitions for file in self._store.files(each)])
+        held = [(each, file) for each in _partitions(name, day, tier) for file in self._store.files(each)]
+        return fingerprint(self._store, held)
+
+    def identity(self, symbol: str, date: dt.date) -> tuple[tuple[str, StoredFile], ...]:
+        """The files that a session is stored in now, each with its tier: equal as long as none of them changes."""
+        held = _partitions(contract.normalise_symbol(symbol), date, None)
+        return tuple((each.tier, file) for each in held for file in self._store.files(each))
+
+    def stored(self, symbol: str | None = None) -> list[Partition]:
+        """The sessions that hold any file, by symbol, date and tier; no file is opened."""
+        return inventory.stored(self._store, None if symbol is None else contract.normalise_symbol(symbol))
 
     def sessions(self, symbol: str | None = None) -> pl.DataFrame:
         """What the lake holds, one row a symbol and date; columns as :class:`replay.storage.inventory.Holding`."""
@@ -319,72 +344,56 @@ class Lake:
         """The sessions the lake holds of a symbol, ascending."""
         return inventory.dates(self._store, contract.normalise_symbol(symbol))
 
-    def _levels(self, symbol: str, as_of: int, known_at: int, tier: str | None, stated: Restatement) -> Levels:
-        date = session_date(as_of)
-        newest, clocks = self._stated(symbol, date, as_of, known_at, levels.COLUMNS, NEWEST, tier, stated)
+    def _levels(self, cut: _Cut, stated: Restatement) -> Levels:
+        newest, clocks = self._stated(cut, levels.COLUMNS, NEWEST, stated)
         held = known_conventions(clocks.newest_conventions if stated.conventions is None else stated.conventions)
-        return levels.build(newest, symbol, find_session(date), held)
+        return levels.build(newest, cut.symbol, find_session(cut.date), held)
 
-    def _stated(
-        self,
-        symbol: str,
-        date: dt.date,
-        as_of: int,
-        known_at: int,
-        columns: Sequence[str],
-        since: int,
-        tier: str | None,
-        stated: Restatement,
-    ) -> tuple[Snapshots, Clocks]:
+    def _stated(self, cut: _Cut, columns: Sequence[str], since: int, stated: Restatement) -> tuple[Snapshots, Clocks]:
         """As :meth:`_visible`, stated as asked; effective open interest counts all of the session that is visible."""
         if stated.as_stored:
-            return self._visible(symbol, date, as_of, known_at, columns, since, tier)
-        needed = dict.fromkeys(stated.needed(columns))
+            return self._visible(cut, columns, since)
         whole = stated.basis == EFFECTIVE
-        if whole:
-            needed |= dict.fromkeys(FLOWS)
-        rows, clocks = self._visible(symbol, date, as_of, known_at, tuple(needed), None if whole else since, tier)
+        needed = dict.fromkeys((*stated.needed(columns), *(FLOWS if whole else ())))
+        rows, clocks = self._visible(cut, tuple(needed), None if whole else since)
         wanted = np.arange(len(rows))
         if whole:
             wanted = wanted[-1:] if since == NEWEST else np.flatnonzero(rows.ts >= since)
         window, so_far = rows.take(wanted), None
         if whole and window.has_strikes.any():
-            if not knows_flow(rows) and not self._stores_flow(symbol, date, tier):
+            if not knows_flow(rows) and not self._stores_flow(cut):
                 raise no_flow()
             so_far = flow_so_far(rows).take(wanted)
         ids = clocks.conventions[len(clocks) - len(window) :]
-        return stated.state(window, so_far, ids, find_session(date)), clocks
+        return stated.state(window, so_far, ids, find_session(cut.date)), clocks
 
-    def _stores_flow(self, symbol: str, date: dt.date, tier: str | None) -> bool:
+    def _stores_flow(self, cut: _Cut) -> bool:
         """Whether any stored row of a session knows flow, be it visible or not."""
-        for each in contract.TIERS if tier is None else (tier,):
-            timeline = self._reader.timeline(Partition(each, symbol, date))
+        for partition in _partitions(cut.symbol, cut.date, cut.tier):
+            timeline = self._reader.timeline(partition)
             if knows_flow(self._reader.snapshots(timeline, np.arange(len(timeline.ts)), FLOWS)):
                 return True
         return False
 
-    def _visible(
-        self,
-        symbol: str,
-        date: dt.date,
-        as_of: int,
-        known_at: int,
-        columns: Sequence[str],
-        since: int | None,
-        tier: str | None,
-    ) -> tuple[Snapshots, Clocks]:
-        if not contract.is_symbol(symbol):  # and so never part of a path
+    def _visible(self, cut: _Cut, columns: Sequence[str], since: int | None) -> tuple[Snapshots, Clocks]:
+        if not contract.is_symbol(cut.symbol):  # and so never part of a path
             return no_snapshots(columns), no_clocks(contract.TIERS[0])
         return self._reader.visible(
-            symbol, date, as_of=as_of, known_at=known_at, columns=columns, since=since, tier=tier
+            cut.symbol, cut.date, as_of=cut.as_of, known_at=cut.known_at, columns=columns, since=since, tier=cut.tier
         )
 
-    def _known(self, as_of: Moment, known_at: Moment | None) -> int:
-        if known_at is None:
-            return to_us(parse_moment(as_of))
-        if isinstance(known_at, str) and known_at.strip().lower() == "latest":
-            return LATEST
-        try:
-            return to_us(parse_moment(known_at, "known_at"))
-        except InvalidTime as error:
-            raise InvalidTime(f"{error.message}, or 'latest'") from None
+
+class _Cut(NamedTuple):
+    """Of which session what is looked at: rows up to ``as_of`` recorded by ``known_at``, microseconds, of a tier."""
+
+    symbol: str
+    date: dt.date
+    as_of: int
+    known_at: int
+    tier: str | None
+
+
+def _partitions(symbol: str, date: dt.date, tier: str | None) -> list[Partition]:
+    """Where a session would lie, the finest tier first; nowhere for what is no symbol, and so never part of a path."""
+    tiers = contract.TIERS if tier is None else (tier,)
+    return [Partition(each, symbol, date) for each in tiers] if contract.is_symbol(symbol) else []

@@ -140,6 +140,21 @@ def parse_moment(value: str | dt.datetime | dt.date, name: str = "as_of") -> dt.
     return moment
 
 
+def parse_known_at(value: str | dt.datetime | dt.date | None, as_of: int) -> int:
+    """A knowledge cut in microseconds: ``None`` is ``as_of`` (microseconds), ``"latest"`` is :data:`LATEST`.
+
+    Raises :class:`~replay.errors.InvalidTime` for any other text that is no moment.
+    """
+    if value is None:
+        return as_of
+    if isinstance(value, str) and value.strip().lower() == "latest":
+        return LATEST
+    try:
+        return to_us(parse_moment(value, "known_at"))
+    except InvalidTime as error:
+        raise InvalidTime(f"{error.message}, or 'latest'") from None
+
+
 def _moment(value: str | dt.datetime | dt.date, name: str) -> dt.datetime:
     if isinstance(value, str):
         value = _read(value, name)

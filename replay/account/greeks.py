@@ -23,9 +23,15 @@ class OptionGreeks(NamedTuple):
 
 
 def option_greeks(
-    right: str, spot: Floats, strike: float, years: Floats, vol: Floats, rate: float = 0.0, dividend: float = 0.0
+    right: str,
+    spot: Floats,
+    strike: float | Floats,
+    years: Floats,
+    vol: Floats,
+    rate: float = 0.0,
+    dividend: float = 0.0,
 ) -> OptionGreeks:
-    """Black-Scholes-Merton greeks (Haug, 2nd ed., chapter 2) of one option at N instants; NaN where not known.
+    """Black-Scholes-Merton greeks (Haug, 2nd ed., chapter 2) of N options of a side; NaN where not known.
 
     Parameters
     ----------
@@ -33,8 +39,10 @@ def option_greeks(
         ``C`` or ``P``.
     spot, years, vol
         (N,) USD, years, per sqrt(year). A vol of 0 gives the limit: a delta of 0 or of the whole share, else nothing.
-    strike, rate, dividend
-        USD, per year.
+    strike
+        USD; one for all, or (N,).
+    rate, dividend
+        Per year.
     """
     side = 1.0 if right == "C" else -1.0
     carried, discount = np.exp(-dividend * years), np.exp(-rate * years)

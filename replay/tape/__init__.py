@@ -13,7 +13,7 @@ from replay.contract import TIERS
 from replay.errors import InvalidDuration, InvalidTime
 from replay.exposure.restate import AS_STORED, Restatement
 from replay.ragged import Ints
-from replay.sessions import LATEST, SECOND, Session, parse_duration, parse_moment, session_date, to_us
+from replay.sessions import LATEST, SECOND, Session, parse_duration, parse_known_at, parse_moment, session_date, to_us
 from replay.snapshots import no_snapshots, no_timeline, to_polars
 from replay.tape.gaps import GapPolicy, parse_gaps
 from replay.tape.tick import Quotes, Tick
@@ -75,12 +75,7 @@ class Tape:
         moment = to_us(parse_moment(as_of))
         if session_date(moment) != self.session.date:
             raise InvalidTime(f"as_of {as_of!s} is not on {self.session.date}, the date of this tape")
-        if known_at is None:
-            known = moment
-        elif isinstance(known_at, str) and known_at.strip().lower() == "latest":
-            known = LATEST
-        else:
-            known = to_us(parse_moment(known_at, "known_at"))
+        known = parse_known_at(known_at, moment)
         return Tick(Ticks(self, np.array([moment]), np.array([known]), parse_gaps(gaps)), 0)
 
     def ticks(
