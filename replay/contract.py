@@ -9,13 +9,22 @@ import operator
 import re
 from typing import Final
 
-from replay.errors import BarUnavailable, InvalidMetric, InvalidMinutes, InvalidMode, InvalidSymbol, InvalidTier
+from replay.errors import (
+    BarUnavailable,
+    InvalidBar,
+    InvalidMetric,
+    InvalidMinutes,
+    InvalidMode,
+    InvalidSymbol,
+    InvalidTier,
+)
 
 METRICS: Final = ("gex", "dex", "vex", "chex", "oi", "signed_flow")
 FLOW_METRICS: Final = frozenset({"signed_flow"})
 SIGNED_METRICS: Final = frozenset(METRICS) - {"oi"}
 MODES: Final = ("raw", "delta")
 BAR: Final = "1m"
+SERIES_BARS: Final = ("30s", "1m", "5m", "15m")
 TIERS: Final = ("raw", "1m")
 MINUTES_DEFAULT: Final = 60
 MINUTES_MIN: Final = 1
@@ -55,6 +64,13 @@ def check_bar(bar: object) -> str:
     if bar != BAR:
         raise BarUnavailable(f"bar {bar!r} is not available; only '1m' is (coarser bars: resample the answer)")
     return BAR
+
+
+def check_series_bar(bar: object) -> str:
+    """``bar``, or :class:`~replay.errors.InvalidBar`: the bars that the series comes in."""
+    if not isinstance(bar, str) or bar not in SERIES_BARS:
+        raise InvalidBar(f"bar {bar!r} is not one of {', '.join(SERIES_BARS)}")
+    return bar
 
 
 def check_metric(metric: object) -> str:

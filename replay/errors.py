@@ -3,6 +3,7 @@
     ReplayError                 code            HTTP  meaning
     ├── RequestError                             400  a request that the contract refuses
     │   ├── BarUnavailable      bar_unavailable  400  bar is not 1m
+    │   ├── InvalidBar          invalid_bar      400  a bar that the series does not come in
     │   ├── InvalidSymbol       invalid_symbol   400  a symbol that is no text
     │   ├── InvalidMetric       invalid_metric   400
     │   ├── InvalidMode         invalid_mode     400
@@ -22,6 +23,9 @@
     │   ├── InvalidRecord       invalid_record   400  a value that a strategy cannot record
     │   ├── InvalidOrder        invalid_order    400  an order that cannot be sent
     │   ├── InvalidTerms        invalid_terms    400  a fill model, fee, slippage or other term that is none
+    │   ├── InvalidClock        invalid_clock    400  a change that a replay's clock cannot make
+    │   ├── InvalidKey          invalid_key      400  a name, plan or file of API keys that cannot be used
+    │   ├── InvalidAddress      invalid_address  400  a host, port or origin that is not served
     │   └── NoStrikeData        no_strike_data_for_window  400  samples, but none per strike
     ├── LakeError                                503  the stored data cannot serve
     │   ├── NoLake              no_lake          503  there is no lake at that path
@@ -29,6 +33,10 @@
     │   ├── ConflictingRow      conflicting_row  503  a row that contradicts a stored one
     │   ├── AgedOut             aged_out         503  raw rows of a session whose raw was removed
     │   └── MixedConventions    mixed_conventions 503  exposures under other conventions than those stored
+    ├── Refused                                  401  a request that its key does not allow
+    │   ├── Unauthorized        unauthorized     401  no key, or one that is not known
+    │   ├── TierRestricted      tier_restricted  403  a plan below the one that is needed
+    │   └── QuotaExceeded       quota_exceeded   429  more requests than the plan has a day
     ├── GapFound                gap_found        503  a gap, where the policy is to stop at one
     ├── StrategyFailed          strategy_failed  500  a strategy's own error, with its session and minute
     ├── LedgerBroken            ledger_broken    500  a ledger whose cash and positions are not its equity
@@ -82,6 +90,12 @@ class BarUnavailable(RequestError):
     """``bar`` is anything other than ``1m``."""
 
     code = "bar_unavailable"
+
+
+class InvalidBar(RequestError):
+    """``bar`` is none that the series comes in."""
+
+    code = "invalid_bar"
 
 
 class InvalidSymbol(RequestError):
@@ -198,6 +212,24 @@ class InvalidTerms(RequestError):
     code = "invalid_terms"
 
 
+class InvalidClock(RequestError):
+    """A change to a replay's clock that it cannot make, or that is not said as it should be."""
+
+    code = "invalid_clock"
+
+
+class InvalidKey(RequestError):
+    """A key's name or plan, or a file of keys, that cannot be used."""
+
+    code = "invalid_key"
+
+
+class InvalidAddress(RequestError):
+    """An address to serve on, or one that a request names, that is not allowed or cannot be had."""
+
+    code = "invalid_address"
+
+
 class NoStrikeData(RequestError):
     """The window holds samples, but all are legacy rows without per-strike data."""
 
@@ -250,6 +282,36 @@ class MixedConventions(LakeError):
     """Rows to write hold exposures under other conventions than those that are stored of the symbol and tier."""
 
     code = "mixed_conventions"
+
+
+class Refused(ReplayError):
+    """A request that its key does not allow; ``said`` are the fields that its answer has beside the message."""
+
+    http_status = 401
+
+    def __init__(self, message: str, **said: Any) -> None:
+        super().__init__(message)
+        self.said = said
+
+
+class Unauthorized(Refused):
+    """No key, or one that is not known."""
+
+    code = "unauthorized"
+
+
+class TierRestricted(Refused):
+    """A key of a plan below the one that is needed."""
+
+    code = "tier_restricted"
+    http_status = 403
+
+
+class QuotaExceeded(Refused):
+    """More requests than the plan has a day."""
+
+    code = "quota_exceeded"
+    http_status = 429
 
 
 class GapFound(ReplayError):

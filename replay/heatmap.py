@@ -115,7 +115,7 @@ class Heatmap:
 
     def to_dict(self) -> dict[str, Any]:
         """The contract's body as plain lists, floats, integers, ``None`` and text, fields in its order."""
-        return self._body([_plain(row) for row in self.values])
+        return self._body([plain(row) for row in self.values])
 
     def to_json(self, *, pretty: bool = False) -> bytes:
         """The contract's body as canonical UTF-8 JSON: the same bytes for the same heatmap, everywhere.
@@ -135,10 +135,10 @@ class Heatmap:
             "bar_size": self.bar_size,
             "as_of": iso_utc(self.as_of),
             "tier_used": self.tier_used,
-            "strikes_grid": [int(k) if k.is_integer() and abs(k) < _EXACT else k for k in self.strikes.tolist()],
+            "strikes_grid": whole(self.strikes),
             "bars": [
                 {"t": iso_utc(t), "spot": spot, "values": row}
-                for t, spot, row in zip(self.minutes.tolist(), _plain(self.spot), rows, strict=True)
+                for t, spot, row in zip(self.minutes.tolist(), plain(self.spot), rows, strict=True)
             ],
             "gap_intervals": [{"start": iso_utc(start), "end": iso_utc(end)} for start, end in self.gaps],
         }
@@ -222,7 +222,7 @@ def build(
     underlying, spot, grid, levels = None, np.empty(0), np.empty(0), np.empty((0, 0))
     minutes, listed = np.empty(0, np.int64), None
     if len(window):
-        underlying = _plain(window.spot[-1:])[0]
+        underlying = plain(window.spot[-1:])[0]
         sampled = window.has_strikes
         if not sampled.any():
             raise NoStrikeData(f"{symbol} has samples in the window up to {iso_utc(as_of)}, none with per-strike data")
@@ -235,7 +235,7 @@ def build(
         strike = rows.lists["strike"]
         grid, matrices = align(strike, [rows.lists[name] for name in columns_of(metric)])
         listed = _listed(strike, bucket, metric)
-        levels = _last_or_sum(metric, bucket, combine(metric, [_finite(matrix) for matrix in matrices]))
+        levels = _last_or_sum(metric, bucket, combine(metric, [finite(matrix) for matrix in matrices]))
     return Heatmap(
         symbol, underlying, expiration, metric, mode, BAR, as_of, known_at, tier_used,
         grid, minutes, spot, levels + 0.0, gaps, tier, listed, conventions, stated,
@@ -257,7 +257,7 @@ def _listed(strike: Ragged, bucket: Ints, metric: str) -> Bools | None:
     return ~np.isnan(_last_or_sum(metric, bucket, marked))
 
 
-def _finite(matrix: Floats) -> Floats:
+def finite(matrix: Floats) -> Floats:
     """The matrix with NaN for whatever is infinite: no number that a body could hold."""
     infinite = np.isinf(matrix)
     return np.where(infinite, np.nan, matrix) if infinite.any() else matrix
@@ -274,9 +274,15 @@ def combine(metric: str, matrices: list[Floats]) -> Floats:
 
 def _last_or_sum(metric: str, bucket: Ints, matrix: Floats) -> Floats:
     """One row a bucket: its last, or for flow the sum in time order, in which NaN adds nothing unless all are."""
+    if metric in FLOW_METRICS:
+        return sum_over(bucket, matrix)
     last = last_of(bucket)
-    if metric not in FLOW_METRICS:
-        return matrix if len(last) == len(matrix) else matrix[last]
+    return matrix if len(last) == len(matrix) else matrix[last]
+
+
+def sum_over(bucket: Ints, matrix: Floats) -> Floats:
+    """One row a bucket: the sum in time order, in which NaN adds nothing unless all are."""
+    last = last_of(bucket)
     first = np.concatenate([[0], last[:-1] + 1])[: len(last)].astype(np.int64)
     total = np.full((len(last), matrix.shape[1]), np.nan)
     for step in range(int((last - first).max(initial=-1)) + 1):
@@ -286,6 +292,11 @@ def _last_or_sum(metric: str, bucket: Ints, matrix: Floats) -> Floats:
     return total
 
 
-def _plain(values: Floats) -> list[float | None]:
+def plain(values: Floats) -> list[float | None]:
     """Floats with ``None`` for whatever is no finite number."""
     return [value if np.isfinite(value) else None for value in values.tolist()]
+
+
+def whole(values: Floats) -> list[float | int | None]:
+    """As :func:`plain`, integers where they are integral."""
+    return [int(v) if v is not None and v.is_integer() and abs(v) < _EXACT else v for v in plain(values)]

@@ -21,8 +21,8 @@ PACKAGE = ROOT / "replay"
 
 ORDER = (
     "errors", "contract", "schema", "sessions", "products", "queries", "ragged", "snapshots", "storage", "exposure", "heatmap",
-    "levels", "tables", "tape", "market", "settlement", "lake", "corrections", "regenerate", "records", "account", "strategy", "broker", "engine",
-    "leaks", "golden", "results", "study", "sweeps", "strategies", "ingest", "verify", "quality", "render", "pytest_plugin", "cli",
+    "levels", "tables", "tape", "market", "settlement", "lake", "corrections", "regenerate", "records", "account", "siblings", "strategy", "broker", "engine",
+    "leaks", "golden", "results", "study", "sweeps", "strategies", "ingest", "verify", "quality", "render", "pytest_plugin", "server", "cli",
 )  # fmt: skip
 NO_LAKE = (
     "heatmap",
@@ -49,6 +49,10 @@ HOMES = {
     "urllib3": {"ingest/record.py"},
     "distributed": {"sweeps/workers.py"},
     "databento_dbn": {"ingest/opra.py"},
+    "fastapi": {"server/"},
+    "starlette": {"server/"},
+    "uvicorn": {"server/"},
+    "brotli": {"server/"},
     "fsspec": {"storage/files.py"},
     "pyarrow": {
         "schema.py",
