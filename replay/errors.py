@@ -285,12 +285,13 @@ class MixedConventions(LakeError):
 
 
 class Refused(ReplayError):
-    """A request that its key does not allow; ``said`` are the fields that its answer has beside the message."""
+    """A request that its key does not allow; ``said`` and ``headers`` are what its answer has beside the message."""
 
     http_status = 401
 
-    def __init__(self, message: str, **said: Any) -> None:
+    def __init__(self, message: str, *, headers: tuple[tuple[str, str], ...] = (), **said: Any) -> None:
         super().__init__(message)
+        self.headers = headers
         self.said = said
 
 

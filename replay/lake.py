@@ -239,18 +239,10 @@ class Lake:
         minutes: int | str | None = None,
         tier: str | None = None,
     ) -> tuple[Snapshots, Clocks]:
-        """The snapshots visible at a moment, as arrays: those of a window, or of all the session so far.
+        """The snapshots visible at a moment, ascending by ts, and the clocks of all that are visible of the session.
 
-        Parameters
-        ----------
-        columns
-            List columns to read beside ``strike``.
-        minutes
-            How far to look back, as for :meth:`heatmap`; ``None``: from the session's start.
-
-        Returns
-        -------
-        The snapshots, ascending by ts, and the clocks of all that are visible of the session.
+        ``columns`` are list columns to read beside ``strike``; ``minutes`` is how far to look back, as for
+        :meth:`heatmap`, ``None`` from the session's start.
         """
         name, moment = contract.normalise_symbol(symbol), to_us(parse_moment(as_of))
         since = None if minutes is None else floor_minute(moment - contract.check_minutes(minutes) * MINUTE)
@@ -326,6 +318,10 @@ class Lake:
         """The files that a session is stored in now, each with its tier: equal as long as none of them changes."""
         held = _partitions(contract.normalise_symbol(symbol), date, None)
         return tuple((each.tier, file) for each in held for file in self._store.files(each))
+
+    def exists(self) -> bool:
+        """Whether the lake is still there."""
+        return self._store.exists()
 
     def stored(self, symbol: str | None = None) -> list[Partition]:
         """The sessions that hold any file, by symbol, date and tier; no file is opened."""

@@ -19,12 +19,14 @@ from replay.cli.ingest_heatmap import heatmap as ingest_heatmap
 from replay.cli.ingest_quotes import quotes as ingest_quotes
 from replay.cli.ingest_snapshots import snapshots as ingest_snapshots
 from replay.cli.ingest_trades import trades as ingest_trades
+from replay.cli.keys import keys
 from replay.cli.levels import levels
 from replay.cli.quality import quality
 from replay.cli.record import record
 from replay.cli.regenerate import regenerate
 from replay.cli.report import report
 from replay.cli.run import backtest, run
+from replay.cli.serve import serve
 from replay.cli.sessions import sessions
 from replay.cli.sql import sql
 from replay.cli.strategies import strategies
@@ -85,6 +87,8 @@ for _command in (
     quality,
     verify,
     sql,
+    serve,
+    keys,
     demo,
 ):
     main.add_command(_command)

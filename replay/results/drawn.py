@@ -73,7 +73,7 @@ def draw(traded: Traded, lake: Lakes) -> Drawn:
                 symbol, date, METRIC, minutes=session.minutes, known_at="latest", tier=traded.run["tier"], **asked
             )
             own = trades.filter(pl.col("symbol") == symbol)
-            found.append(Session(date, symbol, profit, shown.resample(BAR), own, _legs(traded, own, session.close)))
+            found.append(Session(date, symbol, profit, shown.resample(BAR), own, legs_of(traded, own, session.close)))
     left = sorted(set(traded.trades["session"].to_list()) - set(dates))
     return Drawn(tuple(found), tuple(left))
 
@@ -90,7 +90,7 @@ def _check(traded: Traded, lake: Lake, dates: list[dt.date]) -> None:
                 raise InvalidRun(f"the lake {lake.path} is not as {traded.name} read it: {changed} differs")
 
 
-def _legs(traded: Traded, trades: pl.DataFrame, close: dt.datetime) -> pl.DataFrame:
+def legs_of(traded: Traded, trades: pl.DataFrame, close: dt.datetime) -> pl.DataFrame:
     """What each trade's order filled."""
     filled = traded.ledger.filter(pl.col("event") == "fill").select("session", "order", "right", "strike", "quantity")
     known = trades.select("session", "order", "opened_at", pl.col("closed_at").fill_null(close))

@@ -44,7 +44,7 @@ class Series:
 
     Each bar has ``t`` (its start, ISO 8601, UTC) and, ``None`` where not known: ``spot``, ``gamma_flip``,
     ``call_wall``, ``put_wall``, ``magnet`` in USD; ``net_gex``, ``net_dex`` in the metric's unit; ``pin_score``, 0 to
-    100, whole; ``pin_probability_pct``, for which no formula is published: never known; ``regime`` ``positive_gamma`` where
+    100, whole; ``pin_probability_pct`` never, as no formula of it is published; ``regime``, ``positive_gamma`` where
     spot is above the flip, ``negative_gamma`` below; ``atm_iv`` per sqrt(year), 0.123 is 12.3 %;
     ``charm_dollars_per_hour`` chex for an hour of its clock; ``hedge_flow_…`` delta-dollars bought (+) and sold by
     customers since the open, which is what dealers bought and sold to hedge.

@@ -1,0 +1,152 @@
+"""The moment that a server answers for: it stands, or runs through the lake's sessions, and moves by request alone."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from replay.errors import InvalidClock
+from replay.sessions import NEW_YORK, SECOND, find_session, from_us, iso_utc, session_date, to_us
+
+FASTEST: Final = 3600.0
+"""Market seconds a second."""
+
+_AT, _WALL, _SPEED, _RUNNING, _LOOP, _VERSION = range(6)
+STATE_SIZE: Final = 6
+"""Doubles that the state of a clock takes, in memory that processes share."""
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A clock as it was read.
+
+    ``now`` is microseconds since the epoch; ``speed`` market seconds a second; ``running`` whether it moves;
+    ``version`` grows with each change by request, and not as it runs.
+    """
+
+    now: int
+    speed: float
+    running: bool
+    loop: bool
+    version: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values: the moment in UTC and in New York, its session's date if it has one."""
+        date = session_date(self.now)
+        return {
+            "now": iso_utc(self.now),
+            "new_york": from_us(self.now).astimezone(NEW_YORK).isoformat(),
+            "speed": self.speed,
+            "running": self.running,
+            "loop": self.loop,
+            "session": None if find_session(date) is None else date.isoformat(),
+            "version": self.version,
+        }
+
+
+class ReplayClock:
+    """A clock over sessions, in memory that the workers of a server share.
+
+    It goes by whole seconds of the market from where it was set, through the session of that date, and stands at the
+    close; with ``loop`` it goes on at the open of the lake's next session, and after the last at that of the first.
+
+    Parameters
+    ----------
+    state
+        An array of :data:`STATE_SIZE` doubles with ``get_lock()``; doubles hold microseconds since the epoch exactly.
+    spans
+        Open and close of the lake's sessions, microseconds, ascending.
+    ticks
+        Seconds of a clock that only goes forward, and is the same in all processes.
+    """
+
+    def __init__(self, state: Any, spans: Sequence[Span], ticks: Callable[[], float]) -> None:
+        self._state = state
+        self._opens = [opens for opens, _ in spans]
+        self._closes = [closes for _, closes in spans]
+        self._before = [0, *itertools.accumulate(closes - opens for opens, closes in spans)]
+        self._ticks = ticks
+
+    def start(self, at: int, speed: float, *, loop: bool, version: int = 0) -> None:
+        """Set it going, or standing where ``speed`` is 0; before any other process reads it.
+
+        Versions count up from ``version``, which differs from server to server.
+        """
+        self._state[:] = [at, self._ticks(), check_speed(speed), speed > 0, loop, version]
+
+    def read(self) -> Reading:
+        """What it shows now."""
+        with self._state.get_lock():
+            return self._read()
+
+    def change(
+        self,
+        *,
+        at: int | None = None,
+        step: int | None = None,
+        speed: float | None = None,
+        running: bool | None = None,
+        loop: bool | None = None,
+    ) -> Reading:
+        """Set it to a moment, move it by ``step`` microseconds, and set how it runs, in that order.
+
+        Raises
+        ------
+        InvalidClock
+            For a speed that is none, and for a moment that no clock shows.
+        """
+        with self._state.get_lock():
+            old = self._read()
+            now = (old.now if at is None else at) + (step or 0)
+            try:
+                session_date(now)
+            except OverflowError:
+                raise InvalidClock("the step leads to no moment that can be told") from None
+            pace = old.speed if speed is None else check_speed(speed)
+            on = (speed > 0 if speed is not None else bool(self._state[_RUNNING])) if running is None else running
+            looping = old.loop if loop is None else loop
+            self._state[:] = [now, self._ticks(), pace, on and pace > 0, looping, old.version + 1]
+            return self._read()
+
+    def _read(self) -> Reading:
+        at, wall, speed, running, loop, version = self._state[:]
+        start, now, moving = int(at), int(at), bool(running)
+        if moving:
+            passed = math.floor((self._ticks() - wall) * speed) * SECOND
+            now = self._looped(start, passed) if loop else min(start + passed, self._end(start))
+            moving = bool(loop and self._opens) or now < self._end(start)
+        return Reading(now, speed, moving, bool(loop), int(version))
+
+    def _end(self, at: int) -> int:
+        """Where a clock that is set to a moment comes to stand: at its session's close, after it where it is."""
+        session = find_session(session_date(at))
+        return at if session is None else max(to_us(session.close), at)
+
+    def _looped(self, at: int, passed: int) -> int:
+        """The moment after so many microseconds of the lake's sessions."""
+        if not self._opens:
+            return at
+        i = bisect.bisect_right(self._closes, at)
+        if i < len(self._closes) and session_date(at) == session_date(self._opens[i]):
+            left = self._closes[i] - at
+            if passed < left:
+                return at + passed
+            passed -= left
+            i += 1
+        i %= len(self._opens)
+        through = (self._before[i] + passed) % self._before[-1]
+        i = bisect.bisect_right(self._before, through) - 1
+        return self._opens[i] + through - self._before[i]
+
+
+def check_speed(speed: float) -> float:
+    """``speed``, or :class:`~replay.errors.InvalidClock` unless it is from 0 to :data:`FASTEST`."""
+    if not 0 <= speed <= FASTEST:  # NaN is not
+        raise InvalidClock(f"speed {speed:g} is to be from 0, where the clock stands, to {FASTEST:g}")
+    return float(speed)

@@ -1,0 +1,105 @@
+"""A connection that bears no client for long: heads of a bounded size, requests and answers within a bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_BYTES: Final = 64 * 1024
+"""Of a request's line and headers together."""
+REQUEST_SECONDS: Final = 15.0
+"""In which a request has to arrive, from its first byte or the connection's start to its last."""
+WRITE_SECONDS: Final = 60.0
+"""For which a client may take nothing of an answer that waits for it."""
+STOPPING: Final = "replay.stopping"
+"""In the scope of a request: set when the server is about to stop, so that an endless answer ends."""
+
+_TOO_LARGE: Final = (
+    b'{"status":"ERROR","error":"request_too_large","message":"the request line and headers are over 64 kB"}'
+)
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn's connection with the bounds above, none of which it has of its own."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._head = 0
+        self._in_head = True
+        self._too_large = False
+        self._arriving: asyncio.TimerHandle | None = None
+        self._leaving: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base has it
+        super().connection_made(transport)
+        self._expect()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop(arriving=True, leaving=True)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_head:
+            self._head += len(data)
+            if self._arriving is None:
+                self._expect()
+        super().data_received(data)
+        if self._in_head and self._head > HEAD_BYTES and not self.transport.is_closing():
+            self._too_large = True
+            self.send_400_response("")
+
+    def on_headers_complete(self) -> None:
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > HEAD_BYTES:
+            self._too_large = True
+            raise ValueError("the head is too large")  # the parser's caller answers it
+        self._in_head, self._head = False, 0
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_head = True
+        self._stop(arriving=True)
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        if not self._too_large:
+            super().send_400_response(msg)
+            return
+        self.transport.write(
+            b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\nconnection: close\r\n"
+            b"content-length: %d\r\n\r\n%b" % (len(_TOO_LARGE), _TOO_LARGE)
+        )
+        self.transport.close()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._leaving is None:
+            self._leaving = self.loop.call_later(WRITE_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop(leaving=True)
+
+    def shutdown(self) -> None:
+        """Told by the server that it is about to stop: an answer that has begun is finished first."""
+        if self.scope is not None:
+            self.scope[STOPPING] = True  # type: ignore[typeddict-unknown-key]  # extensions are allowed
+        super().shutdown()
+
+    def _expect(self) -> None:
+        self._arriving = self.loop.call_later(REQUEST_SECONDS, self._late)
+
+    def _late(self) -> None:
+        self._arriving = None
+        if not self.transport.is_closing():
+            self.transport.close()
+
+    def _stop(self, *, arriving: bool = False, leaving: bool = False) -> None:
+        if arriving and self._arriving is not None:
+            self._arriving.cancel()
+            self._arriving = None
+        if leaving and self._leaving is not None:
+            self._leaving.cancel()
+            self._leaving = None

@@ -1,0 +1,228 @@
+"""Running a server: its settings, its socket, and one process or several on it."""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import multiprocessing
+import os
+import pathlib
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.supervisors import Multiprocess
+
+from replay.errors import CannotWrite, InvalidAddress
+from replay.lake import Lake, open_lake
+from replay.server.answers import CACHE_BYTES, Answers
+from replay.server.app import make_app
+from replay.server.clock import STATE_SIZE, ReplayClock, Span
+from replay.server.connection import Connection
+from replay.server.edge import LOOPBACK, Edge
+from replay.server.keys import Guard, Key
+from replay.server.service import Service
+from replay.server.trades import Runs
+from replay.sessions import find_session, to_us
+from replay.storage.files import is_url
+
+KEEP_ALIVE_SECONDS: Final = 30
+GRACE_SECONDS: Final = 30
+"""How long answers that have begun may take to end once the server was told to stop."""
+BACKLOG: Final = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What each worker of a server is made from.
+
+    ``state`` and ``counts`` are memory that the workers share: of the clock and of the keys' quotas. ``log`` is where
+    the access log goes: a file's path, ``-`` for standard error, ``None`` for nowhere.
+    """
+
+    lake: str
+    spans: tuple[Span, ...]
+    state: Any
+    counts: Any
+    keys: tuple[Key, ...] | None = None
+    runs: str | None = None
+    origins: tuple[str, ...] = ()
+    cache_bytes: int = CACHE_BYTES
+    log: str | None = "-"
+
+    @property
+    def clock(self) -> ReplayClock:
+        """The clock over the shared state."""
+        return ReplayClock(self.state, self.spans, time.monotonic)
+
+
+class _Own(list[float]):
+    """Numbers of a single process, in place of memory that several share."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__([0.0] * count)
+        self._lock = threading.RLock()
+
+    def get_lock(self) -> threading.RLock:
+        return self._lock
+
+
+def numbers(count: int, workers: int) -> Any:
+    """So many doubles with a lock, shared where there are several workers."""
+    return _Own(count) if workers == 1 else multiprocessing.get_context("spawn").Array("d", max(count, 1))
+
+
+def settings_for(
+    lake: Lake,
+    path: str | os.PathLike[str],
+    *,
+    at: int,
+    speed: float = 0.0,
+    loop: bool = False,
+    workers: int = 1,
+    keys: Sequence[Key] | None = None,
+    runs: str | os.PathLike[str] | None = None,
+    origins: Sequence[str] = (),
+    cache_bytes: int = CACHE_BYTES,
+    log: str | None = "-",
+) -> Settings:
+    """Settings of a server on a lake, whose clock starts at a moment (microseconds) now."""
+    spans = []
+    for date in sorted({each.date for each in lake.stored()}):
+        session = find_session(date)
+        if session is not None:
+            spans.append((to_us(session.open), to_us(session.close)))
+    made = Settings(
+        lake=os.fspath(path) if is_url(path) else lake.path,
+        spans=tuple(spans),
+        state=numbers(STATE_SIZE, workers),
+        counts=numbers(2 * len(keys or ()), workers),
+        keys=None if keys is None else tuple(keys),
+        runs=None if runs is None else os.fspath(runs),
+        origins=tuple(origins),
+        cache_bytes=cache_bytes,
+        log=log,
+    )
+    made.clock.start(at, speed, loop=loop, version=int(time.time()))
+    return made
+
+
+def build(settings: Settings) -> ASGIApp:
+    """One worker's application."""
+    service = Service(
+        open_lake(settings.lake, cache_bytes=settings.cache_bytes),
+        settings.clock,
+        Guard(settings.keys, settings.counts),
+        Answers(settings.cache_bytes),
+        Runs(None if settings.runs is None else pathlib.Path(settings.runs)),
+        near=not is_url(settings.lake),
+        wall=lambda: time.time_ns() // 1000,
+    )
+    hosts = LOOPBACK if settings.keys is None else None
+    return Edge(make_app(service, settings.origins), hosts, _log_to(settings.log))
+
+
+def _log_to(target: str | None) -> Callable[[bytes], object] | None:
+    """What writes a line of the access log in one piece, so that those of several workers do not mix."""
+    if target is None:
+        return None
+    if target == "-":
+        return functools.partial(os.write, sys.stderr.fileno())
+    return functools.partial(os.write, os.open(target, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600))
+
+
+def check_log(target: str | None) -> None:
+    """Raise :class:`~replay.errors.CannotWrite` unless the access log can be written there."""
+    if target not in (None, "-"):
+        try:
+            with open(str(target), "ab"):  # noqa: PTH123  # a name as it was given
+                pass
+        except OSError as error:
+            raise CannotWrite(str(target), error) from error
+
+
+def check_host(host: str, *, keys: bool) -> None:
+    """Raise :class:`~replay.errors.InvalidAddress` for a host beyond this machine where no key is asked for."""
+    if not keys and not _is_loopback(host):
+        raise InvalidAddress(
+            f"host {host} is reached from other machines, and no key is asked for; "
+            "give --keys FILE (`replay keys add` makes one), or serve 127.0.0.1"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there; port 0 is any that is free.
+
+    Raises :class:`~replay.errors.InvalidAddress` where it cannot be had.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+        made = socket.socket(family, kind, protocol)
+        try:
+            if os.name == "posix":
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            made.bind(address)
+            made.listen(BACKLOG)
+            made.set_inheritable(True)
+        except OSError:
+            made.close()
+            raise
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidAddress(f"{host}:{port} cannot be served: {reason}; --port 0 takes one that is free") from error
+    return made
+
+
+def url_of(bound: socket.socket) -> str:
+    """The address of a listening socket, as a browser takes it."""
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+def serve(settings: Settings, bound: socket.socket, workers: int = 1) -> None:
+    """Serve on a socket until told to stop by SIGINT or SIGTERM; answers that have begun are finished.
+
+    A worker that dies is replaced by another.
+    """
+    config = uvicorn.Config(
+        functools.partial(build, settings),
+        factory=True,
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        workers=workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    # uvicorn hands a signal on once it has stopped; having stopped as asked is no failure.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stopped)
+    if workers == 1:
+        uvicorn.Server(config).run(sockets=[bound])
+    else:
+        Multiprocess(config, sockets=[bound]).run()
+
+
+def _stopped(_number: int, _frame: object) -> None:
+    """A signal after the server has stopped."""

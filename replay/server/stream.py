@@ -1,0 +1,210 @@
+"""Bars as a clock passes them, as server-sent events.
+
+At each full minute that the clock passes, the bars that are complete by then and were not there a minute before, or
+were otherwise, are sent: one an event, as the heatmap of that minute shows them. So a bar comes when it is known, late
+data late, and a correction is the same bar again. Each event's id is the minute, its number among that minute's, and
+the version of the clock that passed it, so that a reader who says the last one it has goes on after it: what to send is
+a function of the id alone, and nothing is kept of a reader but where it is. The next event is made when the last one
+has been taken, so that a slow reader falls behind, and costs no memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import orjson
+
+from replay import contract
+from replay.errors import InvalidTime, LakeError, NoStrikeData
+from replay.heatmap import Heatmap, plain, whole
+from replay.lake import Lake
+from replay.server.clock import Reading, ReplayClock
+from replay.sessions import MINUTE, find_session, floor_minute, from_us, iso_utc, parse_moment, session_date, to_us
+
+POLL: Final = 0.1
+"""Seconds between two looks at the clock."""
+KEEP_ALIVE: Final = 15.0
+"""Seconds of silence after which a comment is sent, so that a reader who has gone is noticed."""
+RETRY_MS: Final = 1000
+
+_ID: Final = re.compile(r"([0-9TZ:\-]{20})/([0-9]{1,6})/([0-9]{1,15})", re.ASCII)
+_PASSED: Final = 10_000_000  # later than any number of a minute's events
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of a lake is streamed: arguments as :meth:`replay.Lake.heatmap` takes them, checked."""
+
+    symbol: str
+    metric: str
+    mode: str
+    tier: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a reader is: it has the first ``sent`` events of the minute that ends at ``at``, microseconds, which a
+    clock of this ``version`` passed."""
+
+    at: int
+    sent: int
+    version: int
+
+
+def parse_place(text: str) -> Place:
+    """The place that an event's id names; raises :class:`~replay.errors.InvalidTime` for any other text."""
+    found = _ID.fullmatch(text.strip())
+    if found is None:
+        raise InvalidTime(f"Last-Event-ID {text!r} is none of this stream's; they are like 2026-07-24T14:31:00Z/1/0")
+    at = to_us(parse_moment(found[1], "Last-Event-ID"))
+    return Place(floor_minute(at), int(found[2]), int(found[3]))
+
+
+class Stream:
+    """One reader's events.
+
+    Parameters
+    ----------
+    lake, wanted
+        What is streamed.
+    clock
+        Whose passing minutes it follows.
+    apart
+        Runs work on a thread.
+    stopping
+        Whether the server is about to stop, which ends the stream.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        wanted: Wanted,
+        clock: ReplayClock,
+        apart: Callable[[Callable[[], Heatmap | None]], Awaitable[Heatmap | None]],
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._lake = lake
+        self._wanted = wanted
+        self._clock = clock
+        self._apart = apart
+        self._stopping = stopping
+
+    async def events(self, place: Place | None) -> AsyncIterator[bytes]:
+        """The events after a place; ``None``: from now on. Never ends by itself."""
+        yield f"retry: {RETRY_MS}\n\n".encode()
+        reading = self._clock.read()
+        if place is None:
+            place = Place(floor_minute(reading.now), _PASSED, reading.version)
+        at, sent, version = place.at, place.sent, place.version
+        before: dict[int, bytes] | None = None
+        silent = 0.0
+        while not self._stopping():
+            reading = self._clock.read()
+            if reading.version != version and not _ahead(at, reading):  # set back, or to another session
+                at, sent, before = floor_minute(reading.now), _PASSED, None
+                yield f"event: moved\ndata: {orjson.dumps({'now': iso_utc(reading.now)}).decode()}\n\n".encode()
+            version = reading.version
+            following = at if sent < _PASSED else _next_minute(at, reading)
+            if following is None:
+                await asyncio.sleep(POLL)
+                silent += POLL
+                if silent >= KEEP_ALIVE:
+                    silent = 0.0
+                    yield b": still here\n\n"
+                continue
+            skip = sent if following == at else 0
+            try:
+                if before is None:
+                    before = _marks(await self._shown(following - MINUTE), following - MINUTE)
+                shown = await self._shown(following)
+            except LakeError:  # files that cannot be read just now: the reader waits, and misses nothing
+                await asyncio.sleep(1.0)
+                silent += 1.0
+                continue
+            now = _marks(shown, following)
+            fresh = [i for t, i in _places(shown) if t in now and before.get(t) != now[t]]
+            for number, i in enumerate(fresh, 1):
+                if number > skip and shown is not None:
+                    silent = 0.0
+                    yield _event(f"{iso_utc(following)}/{number}/{version}", shown, i)
+            at, sent, before = following, _PASSED, now
+
+    async def _shown(self, at: int) -> Heatmap | None:
+        """The session so far at the end of a minute; ``None`` where there is nothing to show."""
+        wanted = self._wanted
+
+        def read() -> Heatmap | None:
+            try:
+                return self._lake.heatmap(
+                    wanted.symbol,
+                    from_us(at),
+                    wanted.metric,
+                    wanted.mode,
+                    minutes=contract.MINUTES_MAX,
+                    tier=wanted.tier,
+                )
+            except NoStrikeData:
+                return None
+
+        return await self._apart(read)
+
+
+def _ahead(at: int, reading: Reading) -> bool:
+    """Whether a clock stands at or after a place, in the same session."""
+    return reading.now >= at and session_date(reading.now) == session_date(at)
+
+
+def _next_minute(at: int, reading: Reading) -> int | None:
+    """The minute's end to be told next after ``at``; ``None`` until the clock has passed it.
+
+    Where the clock has run on to another session, or around to this one again, the rest of this one comes first.
+    """
+    following = at + MINUTE
+    if _ahead(at, reading):
+        return following if following <= reading.now else None
+    session = find_session(session_date(at))
+    if session is not None and following <= to_us(session.close):
+        return following
+    other = find_session(session_date(reading.now))
+    start = floor_minute(reading.now) if other is None else to_us(other.open)
+    return start + MINUTE if start + MINUTE <= reading.now else None
+
+
+def _places(shown: Heatmap | None) -> list[tuple[int, int]]:
+    return [] if shown is None else list(zip(shown.minutes.tolist(), range(len(shown.minutes)), strict=True))
+
+
+def _marks(shown: Heatmap | None, at: int) -> dict[int, bytes]:
+    """A short hash of each bar that is complete at a moment, by its start."""
+    if shown is None:
+        return {}
+    values, marks = shown.values, {}
+    for t, i in _places(shown):
+        if t + MINUTE <= at:
+            known = np.isfinite(values[i])  # a strike that other bars alone list makes this one no other
+            told = shown.strikes[known].tobytes() + values[i][known].tobytes() + shown.spot[i].tobytes()
+            marks[t] = hashlib.blake2b(told, digest_size=8).digest()
+    return marks
+
+
+def _event(number: str, shown: Heatmap, i: int) -> bytes:
+    """One bar as an event."""
+    (spot,), values = plain(shown.spot[i : i + 1]), plain(shown.values[i])
+    data = {
+        "symbol": shown.symbol,
+        "expiration": shown.expiration.isoformat(),
+        "metric": shown.metric,
+        "mode": shown.mode,
+        "bar_size": shown.bar_size,
+        "as_of": iso_utc(shown.as_of),
+        "tier_used": shown.tier_used,
+        "strikes_grid": whole(shown.strikes),
+        "bar": {"t": iso_utc(int(shown.minutes[i])), "spot": spot, "values": values},
+    }
+    return f"id: {number}\nevent: bar\ndata: {orjson.dumps(data).decode()}\n\n".encode()

@@ -1,0 +1,87 @@
+"""Runs that traded, as a page lays them over a heatmap: trades, legs while they were held, and profit by tick."""
+
+from __future__ import annotations
+
+import datetime as dt
+import pathlib
+from typing import Any
+
+import polars as pl
+
+from replay.engine.folder import RUN
+from replay.errors import InvalidRun
+from replay.results.drawn import legs_of
+from replay.results.traded import traded
+from replay.sessions import find_session, to_us
+
+_TRADE = ("order", "tag", "legs", "quantity", "opened_at", "closed_at", "exit", "price", "fees", "profit", "settlement")
+
+
+class Runs:
+    """The runs in a folder: the folder itself where it is one, else each folder in it that is."""
+
+    def __init__(self, folder: pathlib.Path | None) -> None:
+        self._folder = folder
+
+    def _paths(self) -> dict[str, pathlib.Path]:
+        if self._folder is None:
+            return {}
+        if (self._folder / RUN).is_file():
+            return {self._folder.resolve().name: self._folder}
+        found = (each for each in self._folder.iterdir() if (each / RUN).is_file())
+        return {each.name: each for each in sorted(found)}
+
+    def listing(self) -> list[dict[str, Any]]:
+        """Each complete run that sent orders: name, strategy, symbols, sessions with trades, and profit in USD."""
+        found = []
+        for name, path in self._paths().items():
+            try:
+                run = traded(path)
+            except InvalidRun:  # one that is not complete, or sent no order, has nothing to show
+                continue
+            found.append(
+                {
+                    "name": name,
+                    "strategy": run.strategy["name"],
+                    "symbols": run.run["symbols"],
+                    "sessions": [each.isoformat() for each in run.sessions["session"]],
+                    "profit": float(run.known().sum()),
+                    "settled": not run.unsettled,
+                }
+            )
+        return found
+
+    def session(self, name: str, symbol: str, date: dt.date) -> dict[str, Any]:
+        """What a run traded of a symbol in a session; times are microseconds since the epoch, money USD.
+
+        Raises
+        ------
+        InvalidRun
+            Listing what there is where no run has that name.
+        """
+        path = self._paths().get(name)
+        if path is None:
+            raise InvalidRun(f"there is no run {name!r}; there are {', '.join(self._paths()) or 'none'}")
+        try:
+            run = traded(path)
+        except InvalidRun:  # whose text names the folder
+            raise InvalidRun(f"the run {name!r} cannot be shown; `replay report` says why") from None
+        own = run.trades.filter((pl.col("session") == date) & (pl.col("symbol") == symbol))
+        session = find_session(date)
+        held = [] if session is None else legs_of(run, own, session.close).iter_rows(named=True)
+        equity = run.equity.filter(pl.col("session") == date)
+        return {
+            "name": name,
+            "strategy": run.strategy["name"],
+            "parameters": run.strategy["parameters"],
+            "trades": [_plain(row) for row in own.select(_TRADE).iter_rows(named=True)],
+            "legs": [_plain(row) for row in held],
+            "equity": {
+                "at": [to_us(at) for at in equity["at"]],
+                "profit": equity["profit"].to_list(),
+            },
+        }
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: to_us(value) if isinstance(value, dt.datetime) else value for name, value in row.items()}
