@@ -9,10 +9,9 @@ import os
 import pathlib
 import signal
 import socket
-import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,6 +27,7 @@ from replay.server.clock import STATE_SIZE, ReplayClock, Span
 from replay.server.connection import Connection
 from replay.server.edge import LOOPBACK, Edge
 from replay.server.keys import Guard, Key
+from replay.server.log import AccessLog
 from replay.server.service import Service
 from replay.server.trades import Runs
 from replay.sessions import find_session, to_us
@@ -126,16 +126,8 @@ def build(settings: Settings) -> ASGIApp:
         wall=lambda: time.time_ns() // 1000,
     )
     hosts = LOOPBACK if settings.keys is None else None
-    return Edge(make_app(service, settings.origins), hosts, _log_to(settings.log))
-
-
-def _log_to(target: str | None) -> Callable[[bytes], object] | None:
-    """What writes a line of the access log in one piece, so that those of several workers do not mix."""
-    if target is None:
-        return None
-    if target == "-":
-        return functools.partial(os.write, sys.stderr.fileno())
-    return functools.partial(os.write, os.open(target, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600))
+    log = None if settings.log is None else AccessLog(settings.log).write
+    return Edge(make_app(service, settings.origins), hosts, log)
 
 
 def check_log(target: str | None) -> None:

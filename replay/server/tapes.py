@@ -16,7 +16,7 @@ import numpy as np
 import orjson
 
 from replay import contract, levels
-from replay.errors import InvalidTime
+from replay.errors import InvalidTier
 from replay.exposure.conventions import REPLAY_1, known_conventions
 from replay.heatmap import columns_of, combine, finite
 from replay.lake import Lake
@@ -102,7 +102,7 @@ def _track(packed: Packed, track: Track, metric: str, columns: tuple[str, ...]) 
     ones = Ragged(np.ones_like(strike.values), strike.starts, strike.lengths, strike.known)
     grid, matrices = align(strike, [*(sampled.lists[name] for name in columns), ones])
     if count * len(grid) > MOST_CELLS:
-        raise InvalidTime(
+        raise InvalidTier(
             f"the session has {count:,} rows of {len(grid):,} strikes, more than a page can hold; "
             "ask for tier=1m, which `replay compact --tier 1m` writes"
         )

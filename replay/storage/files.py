@@ -81,6 +81,7 @@ class FileStore(Protocol):
     def exists(self) -> bool: ...
     def folders(self, below: str) -> list[str]: ...
     def names(self, partition: Partition) -> list[str]: ...
+    def holds(self, partition: Partition) -> bool: ...
     def files(self, partition: Partition) -> list[StoredFile]: ...
     def open(self, path: str) -> Any: ...
     def read(self, path: str) -> bytes: ...
@@ -193,6 +194,9 @@ class LocalFiles:
             return sorted(os.listdir(self._root / partition.folder))  # noqa: PTH208  # names, not paths
         except (FileNotFoundError, NotADirectoryError):
             return []
+
+    def holds(self, partition: Partition) -> bool:
+        return any(map(is_data, self.names(partition)))
 
     def files(self, partition: Partition) -> list[StoredFile]:
         folder = f"{self.root}{os.sep}{partition.folder}"
@@ -315,6 +319,9 @@ class RemoteFiles:
 
     def names(self, partition: Partition) -> list[str]:
         return sorted(e["name"].rsplit("/", 1)[-1] for e in self._entries(partition.folder))
+
+    def holds(self, partition: Partition) -> bool:  # noqa: ARG002  # a folder is there by what it holds
+        return True
 
     def files(self, partition: Partition) -> list[StoredFile]:
         found = []

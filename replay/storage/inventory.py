@@ -15,7 +15,7 @@ from replay.contract import is_symbol
 from replay.errors import LakeError
 from replay.sessions import LATEST, SECOND, find_session, from_us, to_us
 from replay.storage.columns import Footer
-from replay.storage.files import FileStore, Partition, is_data, partitions
+from replay.storage.files import FileStore, Partition, partitions
 from replay.storage.reader import Reader, StoredTimeline
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def dates(store: FileStore, symbol: str) -> list[dt.date]:
 
 def stored(store: FileStore, symbol: str | None = None) -> list[Partition]:
     """Every partition with a file to read, by symbol, date and tier."""
-    return [each for each in partitions(store, symbol=symbol) if any(map(is_data, store.names(each)))]
+    return [each for each in partitions(store, symbol=symbol) if store.holds(each)]
 
 
 def take(store: FileStore, reader: Reader, symbol: str | None = None) -> Iterator[Holding]:
