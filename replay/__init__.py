@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from replay.render.plot import plot
     from replay.render.report import report
     from replay.sessions import Session, find_session
+    from replay.siblings.series import series
+    from replay.siblings.strike_flow import strike_flow
     from replay.strategy import Context, Strategy
     from replay.strategy.single import SingleEntry
     from replay.study import study_pins
@@ -45,7 +47,7 @@ __all__ = [
     "Context", "Conventions", "Heatmap", "Lake", "Leg", "Levels", "Order", "PinStudy", "Portfolio", "QualityReport",
     "ReplayError", "Result", "Session", "SingleEntry", "Strategy", "Sweep", "Tape", "Tick", "assess", "audit",
     "butterfly", "exposures", "find_session", "iron_condor", "iron_fly", "open_lake", "payoff", "plot", "report", "run",
-    "straddle", "strangle", "study_pins", "sweep", "vertical",
+    "series", "straddle", "strangle", "strike_flow", "study_pins", "sweep", "vertical",
 ]  # fmt: skip
 
 _HOMES = {
@@ -79,8 +81,10 @@ _HOMES = {
     "plot": "render.plot",
     "report": "render.report",
     "run": "engine",
+    "series": "siblings.series",
     "straddle": "account.legs",
     "strangle": "account.legs",
+    "strike_flow": "siblings.strike_flow",
     "study_pins": "study",
     "sweep": "sweeps",
     "vertical": "account.legs",

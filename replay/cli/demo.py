@@ -30,6 +30,7 @@ NEXT = """Try next:
   replay backtest pin_fly --symbol SPY --param take=0 --out fly
   replay study pins SPY
   replay watch SPY --date 2026-07-24 --speed 120
+  replay serve --at 2026-07-24T10:00 --speed 60    # then open http://127.0.0.1:8787/
   replay sql "SELECT date, max(spot) FROM snapshots GROUP BY 1 ORDER BY 1"
   replay ingest chain --help    # your own chains"""
 
