@@ -14,10 +14,23 @@ REQUEST_SECONDS: Final = 15.0
 WRITE_SECONDS: Final = 60.0
 """For which a client may take nothing of an answer that waits for it."""
 STOPPING: Final = "replay.stopping"
-"""In the scope of a request: set when the server is about to stop, so that an endless answer ends."""
+"""In the scope of a request: an event, set when the server is about to stop, so that an endless answer ends."""
 
-_TOO_LARGE: Final = (
-    b'{"status":"ERROR","error":"request_too_large","message":"the request line and headers are over 64 kB"}'
+
+def _refused(status: bytes, body: bytes) -> bytes:
+    """An answer to what is no request, after which the connection ends."""
+    return (
+        b"HTTP/1.1 %b\r\ncontent-type: application/json\r\nx-content-type-options: nosniff\r\n"
+        b"connection: close\r\ncontent-length: %d\r\n\r\n%b" % (status, len(body), body)
+    )
+
+
+_UNREADABLE: Final = _refused(
+    b"400 Bad Request", b'{"status":"ERROR","error":"bad_request","message":"this is no HTTP request"}'
+)
+_TOO_LARGE: Final = _refused(
+    b"431 Request Header Fields Too Large",
+    b'{"status":"ERROR","error":"request_too_large","message":"the request line and headers are over 64 kB"}',
 )
 
 
@@ -29,6 +42,7 @@ class Connection(HttpToolsProtocol):
         self._head = 0
         self._in_head = True
         self._too_large = False
+        self._stopping = asyncio.Event()
         self._arriving: asyncio.TimerHandle | None = None
         self._leaving: asyncio.TimerHandle | None = None
 
@@ -50,6 +64,10 @@ class Connection(HttpToolsProtocol):
             self._too_large = True
             self.send_400_response("")
 
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope[STOPPING] = self._stopping  # type: ignore[typeddict-unknown-key]  # extensions are allowed
+
     def on_headers_complete(self) -> None:
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size > HEAD_BYTES:
@@ -63,20 +81,14 @@ class Connection(HttpToolsProtocol):
         self._stop(arriving=True)
         super().on_message_complete()
 
-    def send_400_response(self, msg: str) -> None:
-        if not self._too_large:
-            super().send_400_response(msg)
-            return
-        self.transport.write(
-            b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\nconnection: close\r\n"
-            b"content-length: %d\r\n\r\n%b" % (len(_TOO_LARGE), _TOO_LARGE)
-        )
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # which says no more than these do
+        self.transport.write(_TOO_LARGE if self._too_large else _UNREADABLE)
         self.transport.close()
 
     def pause_writing(self) -> None:
         super().pause_writing()
         if self._leaving is None:
-            self._leaving = self.loop.call_later(WRITE_SECONDS, self.transport.abort)
+            self._wait_for(self.transport.get_write_buffer_size())
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -84,12 +96,23 @@ class Connection(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Told by the server that it is about to stop: an answer that has begun is finished first."""
-        if self.scope is not None:
-            self.scope[STOPPING] = True  # type: ignore[typeddict-unknown-key]  # extensions are allowed
+        self._stopping.set()
         super().shutdown()
 
     def _expect(self) -> None:
         self._arriving = self.loop.call_later(REQUEST_SECONDS, self._late)
+
+    def _wait_for(self, left: int) -> None:
+        """Leave a client who by then has taken nothing of the bytes that are left for it."""
+        self._leaving = self.loop.call_later(WRITE_SECONDS, self._left, left)
+
+    def _left(self, before: int) -> None:
+        size = self.transport.get_write_buffer_size()
+        if size < before:
+            self._wait_for(size)
+        else:
+            self._leaving = None
+            self.transport.abort()
 
     def _late(self) -> None:
         self._arriving = None

@@ -26,6 +26,7 @@ from replay.server import shapes, tapes
 from replay.server.asked import Asked, cut_text
 from replay.server.clock import Reading
 from replay.server.connection import STOPPING
+from replay.server.edge import HEAD
 from replay.server.refusals import JSON
 from replay.server.routes_v1 import MINUTES
 from replay.server.service import Service
@@ -139,9 +140,7 @@ def _step(text: str) -> int:
     """``1m``, or ``-30s``, in microseconds."""
     stripped = text.strip()
     try:
-        length = parse_duration(
-            stripped.lstrip("+-") if stripped[:1] in ("+", "-") else stripped, "step", longest=_LONGEST
-        )
+        length = parse_duration(stripped[stripped[:1] in ("+", "-") :], "step", longest=_LONGEST)
     except InvalidDuration as error:
         raise InvalidClock(f"{error.message}, or back like -30s") from None
     return -length if stripped.startswith("-") else length
@@ -192,11 +191,17 @@ def _session_routes(router: APIRouter, service: Service) -> None:
         elif since is not None:
             at = floor_minute(to_us(parse_moment(since, "since")))
             place = Place(at, 0, service.clock.read().version)
-        scope = request.scope
-        found = Stream(
-            service.lake, wanted, service.clock, service.answers.apart, lambda: bool(scope.get(STOPPING, False))
-        )
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        if request.scope.get(HEAD, False):
+            return Response(headers=headers, media_type="text/event-stream")
+        stopping = request.scope.get(STOPPING)
+        found = Stream(
+            service.lake,
+            wanted,
+            service.clock,
+            service.answers.apart,
+            lambda: stopping is not None and stopping.is_set(),
+        )
         return StreamingResponse(found.events(place), headers=headers, media_type="text/event-stream")
 
     @router.get(
