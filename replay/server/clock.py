@@ -19,6 +19,9 @@ _AT, _WALL, _SPEED, _RUNNING, _LOOP, _VERSION = range(6)
 STATE_SIZE: Final = 6
 """Doubles that the state of a clock takes, in memory that processes share."""
 
+_EXACT: Final = 2**53
+"""Microseconds from the epoch that a double holds exactly, either way: the years 1684 to 2255."""
+
 Span = tuple[int, int]
 
 
@@ -78,7 +81,7 @@ class ReplayClock:
 
         Versions count up from ``version``, which differs from server to server.
         """
-        self._state[:] = [at, self._ticks(), check_speed(speed), speed > 0, loop, version]
+        self._state[:] = [_check_moment(at), self._ticks(), check_speed(speed), speed > 0, loop, version]
 
     def read(self) -> Reading:
         """What it shows now."""
@@ -103,11 +106,7 @@ class ReplayClock:
         """
         with self._state.get_lock():
             old = self._read()
-            now = (old.now if at is None else at) + (step or 0)
-            try:
-                session_date(now)
-            except OverflowError:
-                raise InvalidClock("the step leads to no moment that can be told") from None
+            now = _check_moment((old.now if at is None else at) + (step or 0))
             pace = old.speed if speed is None else check_speed(speed)
             on = (speed > 0 if speed is not None else bool(self._state[_RUNNING])) if running is None else running
             looping = old.loop if loop is None else loop
@@ -143,6 +142,12 @@ class ReplayClock:
         through = (self._before[i] + passed) % self._before[-1]
         i = bisect.bisect_right(self._before, through) - 1
         return self._opens[i] + through - self._before[i]
+
+
+def _check_moment(at: int) -> int:
+    if not -_EXACT <= at <= _EXACT:
+        raise InvalidClock("the clock shows moments of the years 1685 to 2254, and no other")
+    return at
 
 
 def check_speed(speed: float) -> float:
