@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import time
 import urllib.parse
@@ -19,6 +20,9 @@ LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 SECRET: Final = frozenset({"apikey"})
 """Query parameters, in lower case, that stand in no log."""
 
+HEAD: Final = "replay.head"
+"""In the scope of a request that is answered as if it were a GET: true where only the head is wanted."""
+
 _LOGGED: Final = 2_000  # characters of a path or a query
 _PROTECTION: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -35,7 +39,7 @@ class Edge:
     Parameters
     ----------
     hosts
-        Names that ``Host`` may have; ``None``: any.
+        Names that ``Host`` may have, beside this machine's own addresses; ``None``: any.
     log
         Takes one line of JSON a request, bytes; ``None``: no log.
     """
@@ -50,7 +54,7 @@ class Edge:
             await self._app(scope, receive, send)
             return
         begun = time.perf_counter()
-        told = {"status": 0, "bytes": 0}
+        told = {"status": 0, "bytes": 0, "whole": 0}
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -58,19 +62,23 @@ class Edge:
                 message["headers"] = _protected(message.get("headers", ()), inner)
             elif message["type"] == "http.response.body":
                 told["bytes"] += len(message.get("body", b""))
+                told["whole"] = not message.get("more_body", False)
             await send(message)
 
-        inner = dict(scope, method="GET") if scope["method"] == "HEAD" else scope  # the server leaves the body out
+        inner = scope
+        if scope["method"] == "HEAD":
+            inner = dict(scope, method="GET") | {HEAD: True}  # the server leaves the body out
         try:
-            if self._hosts is not None and host_of(scope) not in self._hosts:
+            if self._hosts is not None and not (host_of(scope) in self._hosts or is_loopback(host_of(scope))):
                 await _plain(sending, 400, failure_body("invalid_host", "this host name is not served here"))
             else:
                 await self._app(inner, receive, sending)
         except Exception:
             faults.exception("%s %s failed", scope["method"], scope["path"][:_LOGGED])
-            if told["status"]:
+            if told["status"] and not told["whole"]:
                 raise
-            await _plain(sending, 500, failure_body("internal_error", "the server failed; its log says why"))
+            if not told["status"]:
+                await _plain(sending, 500, failure_body("internal_error", "the server failed; its log says why"))
         finally:
             if self._log is not None:
                 self._log(_line(scope, inner, told, time.perf_counter() - begun))
@@ -82,6 +90,16 @@ def host_of(scope: Scope) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.rpartition(":")[0] if ":" in host else host
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine alone: by its name, or an address that leads nowhere else."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def _protected(headers: Iterable[tuple[bytes, bytes]], scope: Scope) -> list[tuple[bytes, bytes]]:

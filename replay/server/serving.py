@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import ipaddress
 import multiprocessing
 import os
 import pathlib
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from replay.server.answers import CACHE_BYTES, Answers
 from replay.server.app import make_app
 from replay.server.clock import STATE_SIZE, ReplayClock, Span
 from replay.server.connection import Connection
-from replay.server.edge import LOOPBACK, Edge
+from replay.server.edge import LOOPBACK, Edge, is_loopback
 from replay.server.keys import Guard, Key
 from replay.server.log import AccessLog
 from replay.server.service import Service
@@ -37,6 +37,8 @@ KEEP_ALIVE_SECONDS: Final = 30
 GRACE_SECONDS: Final = 30
 """How long answers that have begun may take to end once the server was told to stop."""
 BACKLOG: Final = 2048
+SWITCH_SECONDS: Final = 0.0005
+"""How long a thread that makes a body may keep the interpreter from the one that answers; Python's own is 0.005."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,20 +144,11 @@ def check_log(target: str | None) -> None:
 
 def check_host(host: str, *, keys: bool) -> None:
     """Raise :class:`~replay.errors.InvalidAddress` for a host beyond this machine where no key is asked for."""
-    if not keys and not _is_loopback(host):
+    if not keys and not is_loopback(host):
         raise InvalidAddress(
             f"host {host} is reached from other machines, and no key is asked for; "
             "give --keys FILE (`replay keys add` makes one), or serve 127.0.0.1"
         )
-
-
-def _is_loopback(host: str) -> bool:
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -193,7 +186,7 @@ def serve(settings: Settings, bound: socket.socket, workers: int = 1) -> None:
     A worker that dies is replaced by another.
     """
     config = uvicorn.Config(
-        functools.partial(build, settings),
+        functools.partial(_worker, settings),
         factory=True,
         http=Connection,
         ws="none",
@@ -214,6 +207,11 @@ def serve(settings: Settings, bound: socket.socket, workers: int = 1) -> None:
         uvicorn.Server(config).run(sockets=[bound])
     else:
         Multiprocess(config, sockets=[bound]).run()
+
+
+def _worker(settings: Settings) -> ASGIApp:
+    sys.setswitchinterval(SWITCH_SECONDS)
+    return build(settings)
 
 
 def _stopped(_number: int, _frame: object) -> None:
