@@ -96,10 +96,11 @@ class Stream:
         self._stopping = stopping
 
     async def events(self, place: Place | None) -> AsyncIterator[bytes]:
-        """The events after a place; ``None``: from now on. Never ends by itself."""
+        """The events after a place; ``None``, or one that nothing was told of yet and the clock has not passed: from
+        now on. Never ends by itself."""
         yield f"retry: {RETRY_MS}\n\n".encode()
         reading = self._clock.read()
-        if place is None:
+        if place is None or (place.sent == 0 and not _ahead(place.at, reading)):
             place = Place(floor_minute(reading.now), _PASSED, reading.version)
         at, sent, version = place.at, place.sent, place.version
         before: dict[int, bytes] | None = None
@@ -119,6 +120,8 @@ class Stream:
                     yield b": still here\n\n"
                 continue
             skip = sent if following == at else 0
+            if following not in (at, at + MINUTE):  # of another session, or of this one again
+                before = None
             try:
                 if before is None:
                     before = _marks(await self._shown(following - MINUTE), following - MINUTE)
