@@ -27,7 +27,7 @@
     │   ├── InvalidKey          invalid_key      400  a name, plan or file of API keys that cannot be used
     │   ├── InvalidAddress      invalid_address  400  a host, port or origin that is not served
     │   └── NoStrikeData        no_strike_data_for_window  400  samples, but none per strike
-    ├── LakeError                                503  the stored data cannot serve
+    ├── LakeError               lake_error       503  the stored data cannot serve
     │   ├── NoLake              no_lake          503  there is no lake at that path
     │   ├── UnreadableFile      unreadable_file  503  a file or row that cannot be read right
     │   ├── ConflictingRow      conflicting_row  503  a row that contradicts a stored one
@@ -239,6 +239,7 @@ class NoStrikeData(RequestError):
 class LakeError(ReplayError):
     """The stored data cannot serve the request."""
 
+    code = "lake_error"
     http_status = 503
 
 

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import gzip
 import hashlib
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
@@ -20,8 +21,8 @@ from starlette.responses import Response
 import replay
 
 CACHE_BYTES: Final = 128 * 2**20
-WORKING: Final = 4
-"""Bodies made at once; more threads would only wait for one another."""
+WORKING: Final = max(2, min(4, os.cpu_count() or 2))
+"""Bodies made at once; more threads would only wait for one another, and the answers at hand for them all."""
 
 _ENTRY_BYTES: Final = 1024  # what an entry takes beside its body, roughly
 _LEAST: Final = 1024  # bytes below which nothing is gained by compressing
@@ -153,4 +154,4 @@ def wanted_encoding(accepted: str) -> str | None:
             weights[name.strip()] = 0.0
     ranked = [(weights.get(name, weights.get("*", 0.0)), name) for name in ENCODERS]
     best, name = max(ranked, key=lambda each: each[0])
-    return name if best > 0 else None
+    return name if best > 0 and best >= weights.get("identity", 0.0) else None

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
 
 import replay
 from replay.errors import LakeError, ReplayError, RequestError
@@ -33,6 +34,7 @@ def make_app(service: Service, origins: tuple[str, ...] = ()) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
+        redirect_slashes=False,
     )
     app.include_router(routes_v1.routes(service))
     app.include_router(routes_replay.routes(service))
@@ -77,6 +79,14 @@ def _add_refusals(app: FastAPI) -> None:
         headers = None if error.headers is None else dict(error.headers)
         return no_route(error.status_code, str(error.detail), headers)
 
+    async def gone(_: Request, error: Exception) -> Response:  # noqa: ARG001  # nobody reads it but the access log
+        return Response(status_code=499)
+
+    async def failed(_: Request, error: Exception) -> Response:  # what it was is raised on, for the log
+        return refusal(ReplayError(str(error)))
+
+    app.add_exception_handler(Exception, failed)
+    app.add_exception_handler(ClientDisconnect, gone)
     app.add_exception_handler(ReplayError, refused)
     app.add_exception_handler(OSError, unreadable)
     app.add_exception_handler(HTTPException, nothing)
