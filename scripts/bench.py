@@ -1,7 +1,7 @@
 """Speed as ratios of medians within one run, against the bare decode and against what a user would write instead.
 
-    python scripts/bench.py [--sessions 26] [--rounds 3] [--only requests|replays|backtests|sweeps|ingest]
-                            [--csv-sessions 12] [--peers PYTHON] [--json FILE]
+    python scripts/bench.py [--sessions 26] [--rounds 3] [--only requests|replays|backtests|sweeps|ingest|serve]
+                            [--csv-sessions 12] [--load-seconds 10] [--peers PYTHON] [--json FILE]
 
 The data: sessions of 781 snapshots (30 seconds) x 240 strikes with every column, seeded. bare is pyarrow's decode of
 the columns a request needs, and nothing else. Variants take turns on each session, so that a drifting machine slows
@@ -32,7 +32,7 @@ from replay.lake import Lake
 from replay.sessions import Session
 from replay.storage.files import Partition, open_files
 from replay.storage.writer import LakeWriter
-from scripts import bench_backtest, bench_ingest, bench_replay, bench_sweep
+from scripts import bench_backtest, bench_ingest, bench_replay, bench_serve, bench_sweep
 from scripts.bench_data import (
     NEEDED,
     SEED,
@@ -227,11 +227,12 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=26, help="sessions to make, at least 26")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
-        "--only", choices=["requests", "replays", "backtests", "sweeps", "ingest"], help="measure only these"
+        "--only", choices=["requests", "replays", "backtests", "sweeps", "ingest", "serve"], help="measure only these"
     )
     parser.add_argument(
         "--csv-sessions", type=int, default=12, help="sessions of the CSV whose ingest's peak is measured"
     )
+    parser.add_argument("--load-seconds", type=float, default=10.0, help="how long 200 clients ask the server")
     parser.add_argument("--peers", metavar="PYTHON", help="an interpreter that has backtrader and zipline-reloaded")
     parser.add_argument("--json", type=pathlib.Path, help="write the figures here as well")
     arguments = parser.parse_args()
@@ -266,6 +267,11 @@ def main() -> None:
             sweeps = bench_sweep.SweepBench(folder, arguments.rounds)
             timed |= sweeps.commands() | sweeps.loop()
             rows += bench_sweep.ratios(medians_of(timed))
+        if arguments.only in (None, "serve"):
+            server = bench_serve.ServeBench(folder, bench.lake, list(bench.files), arguments.rounds)
+            timed |= server.requests()
+            figures["serve"] = server.rates() | {"crowd": server.crowd(arguments.load_seconds)}
+            rows += bench_serve.ratios(medians_of(timed), figures["serve"])
     figures = {"medians_s": medians_of(timed), "ratios": {name: ratio for name, ratio, _ in rows}} | figures
     print(
         f"seed {SEED}, {SNAPSHOTS} snapshots x {STRIKES} strikes, {arguments.rounds} rounds, {os.cpu_count()} cores\n"
@@ -305,6 +311,8 @@ def print_further(figures: dict[str, Any]) -> None:
             f"a CSV of {csv['csv_bytes'] / 1e9:.2f} GB, {csv['sessions']} sessions: {csv['rows_per_s']:,.0f} rows/s, "
             f"peak {csv['peak_bytes'] / 2**20:,.0f} MB (< 2,048)"
         )
+    if "serve" in figures:
+        bench_serve.print_further(figures["serve"])
     for name, peak in figures.get("peak_bytes", {}).items():
         print(f"peak of {name}: {peak / 2**20:,.0f} MB")
     for name, speed in figures.get("ticks_per_s", {}).items():

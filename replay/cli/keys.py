@@ -62,7 +62,9 @@ def list_keys(path: pathlib.Path) -> None:
     from replay.server.keys import read_keys
     from replay.tables import text_table
 
-    click.echo(text_table(("name", "plan"), [(each.name, each.plan) for each in read_keys(path)], (False, False)))
+    click.echo(
+        text_table(("name", "plan"), [(each.name, each.plan) for each in read_keys(path)], (False, False)), nl=False
+    )
 
 
 @keys.command()

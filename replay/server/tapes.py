@@ -78,7 +78,9 @@ def levels_bytes(lake: Lake, symbol: str, date: dt.date, tier: str | None) -> by
             told = levels.build(rows.take(slice(i, i + 1)), tape.symbol, tape.session, held)
             found[:, i] = [np.nan if value is None else value for value in (getattr(told, name) for name in LEVELS)]
         arrays = packed.clocks(track) | {name: packed.add(values) for name, values in zip(LEVELS, found, strict=True)}
-        tracks.append({"tier": line.tier, "rows": len(line.ts), "arrays": arrays})
+        known = [known_conventions(each) or REPLAY_1 for each in line.conventions]
+        units = [{metric: each.unit(metric) for metric in ("gex", "dex", "vex", "chex")} for each in known]
+        tracks.append({"tier": line.tier, "rows": len(line.ts), "units": units, "arrays": arrays})
     return packed.joined(_header(tape) | {"tracks": tracks})
 
 

@@ -163,7 +163,7 @@ def _hedged(
 def _side(rows: Snapshots, right: str, i: int, held: Conventions | None, session: Session | None) -> float:
     """Delta-dollars of one side of a row, contracts times delta 100 spot by its own vols; NaN where not known."""
     flow = _row(rows, "call_flow" if right == "C" else "put_flow", i)
-    traded = np.flatnonzero(np.nan_to_num(flow))
+    traded = np.flatnonzero((flow != 0) & ~np.isnan(flow))
     if len(traded) == 0 or held is None or session is None:
         return 0.0 if np.isfinite(flow).any() and len(traded) == 0 else np.nan
     strikes, vols = (_row(rows, name, i)[traded] for name in ("strike", "call_iv" if right == "C" else "put_iv"))
@@ -174,9 +174,9 @@ def _side(rows: Snapshots, right: str, i: int, held: Conventions | None, session
 
 
 def _row(rows: Snapshots, name: str, i: int) -> Floats:
-    """A column of a row, NaN where not known, by its strikes."""
-    column = rows.lists[name]
-    return column.row(i) if column.known[i] else np.full(rows.lists["strike"].lengths[i], np.nan)
+    """A column of a row by its strikes, NaN where it is not known, and where the strike is no number."""
+    strikes, column = rows.lists["strike"].row(i), rows.lists[name]
+    return np.where(np.isfinite(strikes), column.row(i), np.nan) if column.known[i] else np.full(len(strikes), np.nan)
 
 
 def _sum(values: Floats) -> float:
