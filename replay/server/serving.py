@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from typing import Any, Final
 
 import uvicorn
@@ -210,8 +211,17 @@ def serve(settings: Settings, bound: socket.socket, workers: int = 1) -> None:
 
 
 def _worker(settings: Settings) -> ASGIApp:
+    """The application of a process that serves; one of several ends with the process that started it."""
     sys.setswitchinterval(SWITCH_SECONDS)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), name="replay-parent", daemon=True).start()
     return build(settings)
+
+
+def _end_with(parent: BaseProcess) -> None:
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _stopped(_number: int, _frame: object) -> None:
