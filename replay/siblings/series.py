@@ -15,11 +15,11 @@ from replay import contract, levels
 from replay.account.greeks import option_greeks
 from replay.contract import check_series_bar, normalise_symbol
 from replay.exposure.conventions import Conventions, known_conventions
-from replay.heatmap import last_of
+from replay.heatmap import finite, last_of
 from replay.lake import Lake, Moment
 from replay.levels import Levels
 from replay.products import MULTIPLIER
-from replay.ragged import Floats
+from replay.ragged import Floats, align
 from replay.sessions import (
     MINUTE,
     SECOND,
@@ -35,7 +35,10 @@ from replay.snapshots import Snapshots
 
 _BARS: Final = {"30s": 30 * SECOND, "1m": MINUTE, "5m": 5 * MINUTE, "15m": 15 * MINUTE}
 _FLOWS: Final = ("signed_flow", "call_flow", "put_flow")
+_VOLS: Final = ("call_iv", "put_iv")
 _COLUMNS: Final = (*levels.COLUMNS, *_FLOWS)
+_BLOCK: Final = 1024
+"""Rows laid on one grid at a time, so that memory does not grow with the session."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,42 +150,61 @@ def _hedged(
     rows: Snapshots, held: Sequence[Conventions | None], session: Session | None, count: int
 ) -> dict[str, Floats]:
     """Delta-dollars traded from the session's start up to each of the first ``count`` rows, NaN until any is known."""
-    total = np.full(count, np.nan)
-    calls, puts = total.copy(), total.copy()
-    for i in np.flatnonzero(rows.has_strikes[:count]).tolist():
-        total[i] = _sum(_row(rows, "signed_flow", i))
-        calls[i] = _side(rows, "C", i, held[i], session)
-        puts[i] = _side(rows, "P", i, held[i], session)
+    sums = np.full((3, count), np.nan)
+    listed = np.flatnonzero(rows.has_strikes[:count])
+    for start in range(0, len(listed), _BLOCK):
+        at = listed[start : start + _BLOCK]
+        sums[:, at] = _traded(rows.take(at), [held[i] for i in at.tolist()], session)
+    calls, puts, total = map(_running, sums)
     return {
-        "hedge_flow_call_cumulative": _running(calls),
-        "hedge_flow_put_cumulative": _running(puts),
-        "hedge_flow_cumulative_all": _running(total),
+        "hedge_flow_call_cumulative": calls,
+        "hedge_flow_put_cumulative": puts,
+        "hedge_flow_cumulative_all": total,
     }
 
 
-def _side(rows: Snapshots, right: str, i: int, held: Conventions | None, session: Session | None) -> float:
-    """Delta-dollars of one side of a row, contracts times delta 100 spot by its own vols; NaN where not known."""
-    flow = _row(rows, "call_flow" if right == "C" else "put_flow", i)
-    traded = np.flatnonzero((flow != 0) & ~np.isnan(flow))
-    if len(traded) == 0 or held is None or session is None:
-        return 0.0 if np.isfinite(flow).any() and len(traded) == 0 else np.nan
-    strikes, vols = (_row(rows, name, i)[traded] for name in ("strike", "call_iv" if right == "C" else "put_iv"))
-    spot = np.full(len(traded), rows.spot[i])
-    years = np.full(len(traded), float(held.years(session, rows.ts[i : i + 1])[0]))
-    delta = option_greeks(right, spot, strikes, years, vols, held.rate, held.dividend).delta
-    return _sum(flow[traded] * delta * MULTIPLIER * rows.spot[i])
+def _traded(rows: Snapshots, held: Sequence[Conventions | None], session: Session | None) -> Floats:
+    """Delta-dollars of each row's calls, puts and both (3, R), NaN where not known."""
+    grid, matrices = align(rows.lists["strike"], [rows.lists[name] for name in (*_FLOWS, *_VOLS)])
+    total, *sides = (finite(matrix) for matrix in matrices)
+    found = [
+        _sums(_worth(right, flow, vol, grid, rows, held, session))
+        for right, flow, vol in zip("CP", sides[:2], sides[2:], strict=True)
+    ]
+    return np.array([*found, _sums(total)])
 
 
-def _row(rows: Snapshots, name: str, i: int) -> Floats:
-    """A column of a row by its strikes, NaN where it is not known, and where the strike is no number."""
-    strikes, column = rows.lists["strike"].row(i), rows.lists[name]
-    return np.where(np.isfinite(strikes), column.row(i), np.nan) if column.known[i] else np.full(len(strikes), np.nan)
+def _worth(
+    right: str,
+    flow: Floats,
+    vol: Floats,
+    grid: Floats,
+    rows: Snapshots,
+    held: Sequence[Conventions | None],
+    session: Session | None,
+) -> Floats:
+    """Contracts of one side (R, K) times delta 100 spot, by each row's own vols; NaN where not known."""
+    traded = (flow != 0) & ~np.isnan(flow)
+    quiet = ~traded.any(axis=1, keepdims=True)  # only there nothing traded is worth 0: else what traded has to be known
+    worth = np.where(quiet & (flow == 0), 0.0, np.nan)
+    row, cell = np.nonzero(traded)
+    for each in dict.fromkeys(held):
+        if each is None or session is None:
+            continue
+        own = np.array([other == each for other in held], np.bool_)[row]
+        at = row[own], cell[own]
+        spot, years = rows.spot[at[0]], each.years(session, rows.ts[at[0]])
+        delta = option_greeks(right, spot, grid[at[1]], years, vol[at], each.rate, each.dividend).delta
+        worth[at] = flow[at] * delta * MULTIPLIER * spot
+    return worth
 
 
-def _sum(values: Floats) -> float:
-    """The sum of what is known, in order; NaN where nothing is."""
-    known = values[np.isfinite(values)]
-    return float(np.cumsum(known)[-1]) if len(known) else np.nan
+def _sums(values: Floats) -> Floats:
+    """Each row's sum of what is known, in order; NaN where nothing is."""
+    known = np.isfinite(values)
+    if not values.shape[1]:
+        return np.full(len(values), np.nan)
+    return np.where(known.any(axis=1), np.cumsum(np.where(known, values, 0.0), axis=1)[:, -1], np.nan)
 
 
 def _running(values: Floats) -> Floats:
