@@ -32,7 +32,7 @@ from replay.lake import Lake
 from replay.sessions import Session
 from replay.storage.files import Partition, open_files
 from replay.storage.writer import LakeWriter
-from scripts import bench_backtest, bench_ingest, bench_replay, bench_serve, bench_sweep
+from scripts import bench_backtest, bench_ingest, bench_page, bench_replay, bench_serve, bench_sweep
 from scripts.bench_data import (
     NEEDED,
     SEED,
@@ -272,6 +272,7 @@ def main() -> None:
             timed |= server.requests()
             figures["serve"] = server.rates() | {"crowd": server.crowd(arguments.load_seconds)}
             rows += bench_serve.ratios(medians_of(timed), figures["serve"])
+            figures["page"] = bench_page.measure(bench.lake, list(bench.files), arguments.rounds)
     figures = {"medians_s": medians_of(timed), "ratios": {name: ratio for name, ratio, _ in rows}} | figures
     print(
         f"seed {SEED}, {SNAPSHOTS} snapshots x {STRIKES} strikes, {arguments.rounds} rounds, {os.cpu_count()} cores\n"
@@ -313,6 +314,7 @@ def print_further(figures: dict[str, Any]) -> None:
         )
     if "serve" in figures:
         bench_serve.print_further(figures["serve"])
+        bench_page.print_further(figures["page"])
     for name, peak in figures.get("peak_bytes", {}).items():
         print(f"peak of {name}: {peak / 2**20:,.0f} MB")
     for name, speed in figures.get("ticks_per_s", {}).items():
