@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
@@ -15,6 +16,21 @@ from replay.sessions import LATEST, from_us, iso_utc, parse_known_at, parse_mome
 
 _YES: Final = frozenset({"1", "true", "yes", "on"})
 _NO: Final = frozenset({"0", "false", "no", "off", ""})
+
+
+class _Symbol(Convertor[str]):
+    """A path's last segment, whatever is in it."""
+
+    regex = r"(?s:.*)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("symbol", _Symbol())
 
 
 class Asked:

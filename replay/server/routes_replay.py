@@ -162,7 +162,7 @@ def _session_routes(router: APIRouter, service: Service) -> None:
         return _json({"sessions": await service.answers.apart(lambda: listing(service, symbol))})
 
     @router.get(
-        "/replay/stream/{symbol:path}",
+        "/replay/stream/{symbol:symbol}",
         operation_id="stream",
         tags=["sessions"],
         summary="Bars as the clock passes them, as server-sent events",
@@ -205,7 +205,7 @@ def _session_routes(router: APIRouter, service: Service) -> None:
         return StreamingResponse(found.events(place), headers=headers, media_type="text/event-stream")
 
     @router.get(
-        "/replay/table/{symbol:path}",
+        "/replay/table/{symbol:symbol}",
         operation_id="table",
         tags=["sessions"],
         summary="A heatmap as long rows of CSV, the bytes of `replay heatmap --format csv`",

@@ -31,7 +31,7 @@ def routes(service: Service) -> APIRouter:
     router = APIRouter(prefix="/v1/flow/zero-dte", tags=["the live endpoint"])
 
     @router.get(
-        "/heatmap/{symbol:path}",
+        "/heatmap/{symbol:symbol}",
         operation_id="heatmap",
         summary="Strike x time matrix of a session",
         response_class=Response,
@@ -80,7 +80,7 @@ def routes(service: Service) -> APIRouter:
         return await service.answers.give(request, key, make, JSON)
 
     @router.get(
-        "/series/{symbol:path}",
+        "/series/{symbol:symbol}",
         operation_id="series",
         summary="Headline numbers over time",
         response_class=Response,
@@ -104,7 +104,7 @@ def routes(service: Service) -> APIRouter:
         return await service.answers.give(request, key, make, JSON)
 
     @router.get(
-        "/strike-flow/{symbol:path}",
+        "/strike-flow/{symbol:symbol}",
         operation_id="strike_flow",
         summary="Signed flow per strike and minute",
         response_class=Response,
