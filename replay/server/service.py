@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import time
 from collections.abc import Callable, Hashable
@@ -9,12 +10,14 @@ from typing import Final
 
 from starlette.requests import Request
 
-from replay.errors import LakeError, NoLake
+from replay.contract import MINUTES_MAX
+from replay.errors import LakeError, NoLake, ReplayError
 from replay.lake import Lake
 from replay.server.answers import Answers
 from replay.server.clock import ReplayClock
 from replay.server.keys import Guard, require
 from replay.server.trades import Runs
+from replay.sessions import from_us, session_date
 
 SAME_FOR: Final = 2.0
 """Seconds that the files of a lake in an object store are taken to stay as they were listed."""
@@ -61,6 +64,14 @@ class Service:
         request.scope["replay.key"] = admitted.name
         request.scope["replay.rate"] = admitted.headers
         require(own, plan)
+
+    def warm(self) -> None:
+        """Read the session that the clock shows once, so that what comes with a first reading is behind us."""
+        now = self.clock.read().now
+        date = session_date(now)
+        for symbol in sorted(symbol for symbol, held in self._held if held == date)[:1]:
+            with contextlib.suppress(ReplayError, OSError):  # whoever asks for it is told
+                self.lake.heatmap(symbol, from_us(now), minutes=MINUTES_MAX)
 
     async def files(self, symbol: str, date: dt.date) -> Hashable:
         """What a session is stored in now, equal as long as none of it changes.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import multiprocessing
 import os
 import pathlib
@@ -119,7 +120,11 @@ def settings_for(
 
 def build(settings: Settings) -> ASGIApp:
     """One worker's application."""
-    service = Service(
+    return _application(_service(settings), settings)
+
+
+def _service(settings: Settings) -> Service:
+    return Service(
         open_lake(settings.lake, cache_bytes=settings.cache_bytes),
         settings.clock,
         Guard(settings.keys, settings.counts),
@@ -128,6 +133,9 @@ def build(settings: Settings) -> ASGIApp:
         near=not is_url(settings.lake),
         wall=lambda: time.time_ns() // 1000,
     )
+
+
+def _application(service: Service, settings: Settings) -> ASGIApp:
     hosts = LOOPBACK if settings.keys is None else None
     log = None if settings.log is None else AccessLog(settings.log).write
     return Edge(make_app(service, settings.origins), hosts, log)
@@ -213,10 +221,13 @@ def serve(settings: Settings, bound: socket.socket, workers: int = 1) -> None:
 def _worker(settings: Settings) -> ASGIApp:
     """The application of a process that serves; one of several ends with the process that started it."""
     sys.setswitchinterval(SWITCH_SECONDS)
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what is no request is no news
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), name="replay-parent", daemon=True).start()
-    return build(settings)
+    service = _service(settings)
+    threading.Thread(target=service.warm, name="replay-warm", daemon=True).start()
+    return _application(service, settings)
 
 
 def _end_with(parent: BaseProcess) -> None:
