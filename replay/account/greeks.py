@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from replay.ragged import Floats
+from replay.ragged import Bools, Floats
 
 _DAYS = 365.0
 
@@ -44,13 +44,9 @@ def option_greeks(
     rate, dividend
         Per year.
     """
-    side = 1.0 if right == "C" else -1.0
-    carried, discount = np.exp(-dividend * years), np.exp(-rate * years)
-    inside = 0.5 * (1 + np.sign(side * (spot * carried - strike * discount)))
-    usable = (spot > 0) & (years > 0) & (vol > 0)
+    side, carried, usable, d1, deviation = _standing(right, spot, strike, years, vol, rate, dividend)
+    discount = np.exp(-rate * years)
     spot_, years_, vol_ = (np.where(usable, each, 1.0) for each in (spot, years, vol))
-    deviation = vol_ * np.sqrt(years_)
-    d1 = (np.log(spot_ / strike) + (rate - dividend + vol_ * vol_ / 2) * years_) / deviation
     first, second = _normal(side * d1), _normal(side * (d1 - deviation))
     density = np.exp(-d1 * d1 / 2) / math.sqrt(2 * math.pi)
     decay = -spot_ * carried * density * vol_ / (2 * np.sqrt(years_))
@@ -62,6 +58,7 @@ def option_greeks(
         spot_ * carried * density * np.sqrt(years_) * 0.01,
     )
     known = (spot > 0) & (years > 0) & (vol >= 0)
+    inside = 0.5 * (1 + np.sign(side * (spot * carried - strike * discount)))
     nothing = np.zeros_like(inside)
     limits: tuple[Floats, ...] = (side * carried * inside, nothing, nothing, nothing)
     return OptionGreeks(
@@ -69,5 +66,34 @@ def option_greeks(
     )
 
 
+def option_delta(
+    right: str,
+    spot: Floats,
+    strike: float | Floats,
+    years: Floats,
+    vol: Floats,
+    rate: float = 0.0,
+    dividend: float = 0.0,
+) -> Floats:
+    """The delta of :func:`option_greeks` alone, (N,), in less time."""
+    side, carried, _, d1, _ = _standing(right, spot, strike, years, vol, rate, dividend)
+    inside = 0.5 * (1 + np.sign(side * (spot * carried - strike * np.exp(-rate * years))))
+    known = (spot > 0) & (years > 0) & (vol >= 0)
+    return np.where(known, side * carried * np.where(vol > 0, _normal(side * d1), inside), np.nan)
+
+
+def _standing(
+    right: str, spot: Floats, strike: float | Floats, years: Floats, vol: Floats, rate: float, dividend: float
+) -> tuple[float, Floats, Bools, Floats, Floats]:
+    """1 of a call or -1 of a put, spot's carry, where spot, time and vol are above 0, d1 there and its deviation."""
+    side = 1.0 if right == "C" else -1.0
+    carried = np.exp(-dividend * years)
+    usable = (spot > 0) & (years > 0) & (vol > 0)
+    spot_, years_, vol_ = (np.where(usable, each, 1.0) for each in (spot, years, vol))
+    deviation = vol_ * np.sqrt(years_)
+    d1 = (np.log(spot_ / strike) + (rate - dividend + vol_ * vol_ / 2) * years_) / deviation
+    return side, carried, usable, d1, deviation
+
+
 def _normal(x: Floats) -> Floats:
-    return np.array([0.5 * math.erfc(-each / math.sqrt(2)) for each in x.tolist()])
+    return 0.5 * np.fromiter(map(math.erfc, (-x / math.sqrt(2)).tolist()), np.float64, len(x))

@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 
 from replay import contract, levels
-from replay.account.greeks import option_greeks
+from replay.account.greeks import option_delta
 from replay.contract import check_series_bar, normalise_symbol
 from replay.exposure.conventions import Conventions, known_conventions
 from replay.heatmap import finite, last_of
@@ -194,7 +194,7 @@ def _worth(
         own = np.array([other == each for other in held], np.bool_)[row]
         at = row[own], cell[own]
         spot, years = rows.spot[at[0]], each.years(session, rows.ts[at[0]])
-        delta = option_greeks(right, spot, grid[at[1]], years, vol[at], each.rate, each.dividend).delta
+        delta = option_delta(right, spot, grid[at[1]], years, vol[at], each.rate, each.dividend)
         worth[at] = flow[at] * delta * MULTIPLIER * spot
     return worth
 
