@@ -200,6 +200,7 @@ def _session_routes(router: APIRouter, service: Service) -> None:
             wanted,
             service.clock,
             service.answers.apart,
+            service.files,
             lambda: stopping is not None and stopping.is_set(),
         )
         return StreamingResponse(found.events(place), headers=headers, media_type="text/event-stream")

@@ -11,6 +11,7 @@ has been taken, so that a slow reader falls behind, and costs no memory.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import hashlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -77,6 +78,8 @@ class Stream:
         Whose passing minutes it follows.
     apart
         Runs work on a thread.
+    files
+        Raises :class:`~replay.errors.LakeError` where a session's files that were there are gone.
     stopping
         Whether the server is about to stop, which ends the stream.
     """
@@ -87,12 +90,14 @@ class Stream:
         wanted: Wanted,
         clock: ReplayClock,
         apart: Callable[[Callable[[], Heatmap | None]], Awaitable[Heatmap | None]],
+        files: Callable[[str, dt.date], Awaitable[object]],
         stopping: Callable[[], bool],
     ) -> None:
         self._lake = lake
         self._wanted = wanted
         self._clock = clock
         self._apart = apart
+        self._files = files
         self._stopping = stopping
 
     async def events(self, place: Place | None) -> AsyncIterator[bytes]:
@@ -155,6 +160,7 @@ class Stream:
             except NoStrikeData:
                 return None
 
+        await self._files(wanted.symbol, session_date(at))
         return await self._apart(read)
 
 
