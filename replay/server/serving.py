@@ -226,7 +226,7 @@ def _worker(settings: Settings) -> ASGIApp:
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), name="replay-parent", daemon=True).start()
     service = _service(settings)
-    threading.Thread(target=service.warm, name="replay-warm", daemon=True).start()
+    threading.Thread(target=service.warm, name="replay-warm").start()  # an end in its midst would be an abort
     return _application(service, settings)
 
 
