@@ -27,6 +27,7 @@ from tests.server import CLOCK, HEATMAP, Running, running
 STRIKES = [598.0, 599.0, 600.0, 600.5, 601.0]
 METRICS = ("gex", "dex", "vex", "chex", "oi", "signed_flow")
 CURL = shutil.which("curl")
+NODE = shutil.which("node")
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +193,22 @@ def test_requests_as_in_the_example(server: Running, second: SecondLake) -> None
     assert resp.headers["Content-Encoding"] in ("gzip", "br"), "requests asks for it, and unpacks it"
     assert data["strikes_grid"] == [598, 599, 600, 600.5, 601]
     assert data == body(second, "SPY", at("14:45:12"), None, "gex", "raw", 120)
+
+
+@pytest.mark.skipif(NODE is None, reason="node is not installed")
+def test_fetch_as_in_the_example(server: Running, second: SecondLake) -> None:
+    script = f"""
+const resp = await fetch(
+  "{server.url}/v1/flow/zero-dte/heatmap/SPY?metric=gex&mode=raw&bar=1m&minutes=120",
+  {{ headers: {{ "X-Api-Key": "YOUR_API_KEY" }} }}
+);
+const data = await resp.json();
+console.log(JSON.stringify(data));
+"""
+    done = subprocess.run(
+        [str(NODE), "--input-type=module", "-e", script], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert json.loads(done.stdout) == body(second, "SPY", at("14:45:12"), None, "gex", "raw", 120), done.stderr
 
 
 @pytest.mark.skipif(CURL is None, reason="curl is not installed")

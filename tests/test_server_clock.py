@@ -219,7 +219,8 @@ BAD: list[Any] = [
     *({"speed": -1}, {"speed": 3600.1}, {"speed": "60"}, {"speed": True}, {"speed": [1]}, {"speed": 1e300}),
     *({"running": 1}, {"running": "yes"}, {"loop": 0}, {"loop": "no"}, {"loop": [True]}),
     *({"step": "1m", "speed": -1}, {"at": "2026-07-24T11:00", "step": "x"}, {"at": "2026-07-24T11:00", "loop": 5}),
-    *({"speed": 60, "running": "x"}, {"running": True, "at": "x"}),
+    *({"speed": 60, "running": "x"}, {"running": True, "at": "x"}, {"running": True, "speed": 0}),
+    *({"at": None}, {"step": None, "speed": 60}, {"loop": None}),
 ]
 
 
@@ -379,7 +380,10 @@ def test_the_clock_goes_as_a_walk_does(start: int, steps: list[tuple[float, dict
             walk.wait(part)
             read = clock.read()
             assert (read.now, read.running) == (walk.now, walk.moves())
-        if change:
+        if change.get("running") and change.get("speed", walk.speed) == 0:
+            with pytest.raises(InvalidClock, match="speed is 0"):
+                clock.change(**change)
+        elif change:
             got = clock.change(**change)
             version += 1
             walk.now = change.get("at", walk.now) + change.get("step", 0)

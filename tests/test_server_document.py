@@ -205,7 +205,7 @@ def test_every_route_is_in_the_document(nasty: lakes.Nasty, document: Any) -> No
                     found.setdefault(re.sub(r":\w+}", "}", each.path), set()).update(methods)
 
         walk(app._app.routes)
-    pages = {path: {"get"} for path in ("/", "/page/{name}", "/docs", "/docs/{name}", "/openapi.json")}
+    pages = {path: {"get"} for path in ("/", "/page/{name}", "/docs", "/docs/", "/docs/{name}", "/openapi.json")}
     assert found == OPERATIONS | pages
 
 

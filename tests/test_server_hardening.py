@@ -285,5 +285,12 @@ def test_headers_that_protect_a_browser(well: Running) -> None:
 
 def test_a_slash_too_many_is_nothing(well: Running) -> None:
     """No status that is not in the document, and no address made of what a client called the host."""
-    for path in (b"/docs/", b"/health/", b"/replay/clock/", b"/replay/sessions/", b"/replay/runs/"):
+    for path in (
+        b"/v1/flow/zero-dte/heatmap/",
+        b"/replay/stream/",
+        b"/health/",
+        b"/replay/clock/",
+        b"/replay/sessions/",
+        b"/replay/runs/",
+    ):
         sound(asked(well, path), 404)

@@ -335,6 +335,7 @@ def test_a_server_with_keys_counts_over_workers_and_logs_no_key(day: pathlib.Pat
         log = server.log()
         assert {each.get("key") for each in log} == {None, "ann", "fred"}
         assert {each["status"] for each in log} >= {200, 400, 401, 404, 429}
+        assert {each.get("key") for each in log if each["status"] == 429} == {"fred"}
         assert any("apiKey=" in each["query"] and each["query"].endswith("minutes=5") for each in log)
         assert "no key is asked for" not in told
 

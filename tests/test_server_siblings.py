@@ -94,7 +94,8 @@ def second_series(
     cut = as_of if known is None else known
     last: dict[int, Row] = {}
     for each in window:
-        last[each.ts // BARS[bar] * BARS[bar]] = each
+        if each.strike is not None:
+            last[each.ts // BARS[bar] * BARS[bar]] = each
     bars = []
     for start, newest in last.items():
         told = levels(lake, symbol, newest.ts, cut, used)
@@ -319,13 +320,13 @@ def test_a_bought_put_is_a_sale_by_hand(root: pathlib.Path) -> None:
     assert (first["atm_iv"], first["hedge_flow_cumulative_all"]) == (pytest.approx(0.2), 0.0)
 
 
-def test_a_row_that_says_nothing_is_a_bar_of_nulls(root: pathlib.Path) -> None:
-    lakes.write_foreign(root, "SPY", "a.parquet", [row(at("10:00"), [600.0], spot=None), row(at("10:01"), None)])
+def test_a_row_that_says_nothing_is_a_bar_of_nulls_and_a_legacy_row_is_none(root: pathlib.Path) -> None:
+    rows = [row(at("10:00"), [600.0], spot=None), row(at("10:00:30"), None), row(at("10:01"), None)]
+    lakes.write_foreign(root, "SPY", "a.parquet", rows)
     with Local(root, "2026-07-24T10:02") as server:
-        first, second = server.get(SERIES + "SPY", bar="1m").json()["bars"]
-    assert list(first) == list(second) == SERIES_FIELDS
-    assert {name for name, value in first.items() if value is not None} == {"t"}
-    assert {name for name, value in second.items() if value is not None} == {"t", "spot"}
+        (only,) = server.get(SERIES + "SPY", bar="1m").json()["bars"]
+    assert list(only) == SERIES_FIELDS
+    assert {name: value for name, value in only.items() if value is not None} == {"t": "2026-07-24T14:00:00Z"}
 
 
 def test_series_defaults_and_emptiness(local: Local, nasty_second: SecondLake) -> None:

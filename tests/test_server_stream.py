@@ -153,6 +153,17 @@ def test_bars_come_as_the_clock_passes_them(one: pathlib.Path, reading: Opened, 
     assert len({*numbers}) == len(numbers)
 
 
+def test_changes_are_told_once_though_the_first_bar_goes_out_of_sight(root: pathlib.Path, reading: Opened) -> None:
+    """After 390 minutes the window's first bar is the level itself, which is no news of it."""
+    rows = [row(at("09:00") + i * MINUTE, [600.0], lag=0) | {"gex": [float(i * i)]} for i in range(3)]
+    rows += [row(at("15:40") + i * MINUTE, [600.0], lag=0) | {"gex": [50.0 + i]} for i in range(2)]
+    lakes.write_foreign(root, "SPY", "a.parquet", rows)
+    with Local(root, "2026-07-24T15:45", time=Time()) as server:
+        told = events_of(server, reading, "SPY", mode="delta", since="2026-07-24T09:00")
+    got = [(each.data["bar"]["t"][11:16], each.data["bar"]["values"]) for each in told]
+    assert got == [("13:00", [0.0]), ("13:01", [1.0]), ("13:02", [3.0]), ("19:40", [50.0]), ("19:41", [1.0])]
+
+
 def at_of(text: str) -> int:
     """Microseconds since the epoch of an instant as it is told."""
     return (dt.datetime.fromisoformat(text) - EPOCH) // dt.timedelta(microseconds=1)
@@ -494,5 +505,8 @@ def test_a_reader_who_does_not_read_costs_no_memory(root: pathlib.Path) -> None:
                 taking = busy(server) - had > 5
             more = memory(server) - before
             assert server.get("/health").status == 200
+            begun = time.monotonic()
+            assert server.stop() == 0, "nobody is waited for who takes nothing of an answer without an end"
+            assert time.monotonic() - begun < 10
         assert read > 12
         assert more < read * 1.5, f"{more:.1f} MB more for three times {read:.1f} MB that are not taken"

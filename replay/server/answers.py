@@ -94,8 +94,9 @@ class Answers:
         digest = hashlib.blake2b(repr((replay.__version__, key)).encode("utf-8", "surrogatepass"), digest_size=16)
         tag = digest.hexdigest()
         headers = {"Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
-        if _has(request.headers.get("if-none-match", ""), tag):
-            return Response(status_code=304, headers=headers | {"ETag": f'"{tag}"'})
+        held = _held(request.headers.get("if-none-match", ""), tag)
+        if held is not None:
+            return Response(status_code=304, headers=headers | {"ETag": f'"{held}"'})
         body = self.bodies.get(key)
         request.scope["replay.cached"] = body is not None
         if body is None:
@@ -133,13 +134,13 @@ class Answers:
             del self._running[key]
 
 
-def _has(given: str, tag: str) -> bool:
-    """Whether ``If-None-Match`` names a body, in whatever encoding."""
+def _held(given: str, tag: str) -> str | None:
+    """The tag of a body, in whatever encoding, that ``If-None-Match`` names; ``None`` where it names none of it."""
     for part in given.split(","):
         each = part.strip().removeprefix("W/").strip('"')
         if each == tag or (each.startswith(f"{tag}-") and each[len(tag) + 1 :] in ENCODERS):
-            return True
-    return False
+            return each
+    return None
 
 
 def wanted_encoding(accepted: str) -> str | None:

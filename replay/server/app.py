@@ -60,7 +60,7 @@ def _add_pages(app: FastAPI) -> None:
         found = files.get(request.path_params.get("name", "index.html"), request)
         return no_route(404, "there is no such file", None) if found is None else found
 
-    for path in ("/", "/page/{name}", "/docs", "/docs/{name}"):
+    for path in ("/", "/page/{name}", "/docs", "/docs/", "/docs/{name}"):
         app.add_route(path, shown, methods=["GET"], include_in_schema=False)
 
 

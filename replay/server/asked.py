@@ -71,12 +71,13 @@ class Asked:
         return share
 
     def symbol(self) -> str:
-        """The path's last segment, trimmed and upper-cased; 404 where a slash follows that was not escaped."""
+        """The path's last segment, trimmed and upper-cased; 404 where it is empty, or a slash not escaped follows."""
         path = self._request.scope.get("raw_path") or self._request.scope["path"].encode("utf-8", "surrogatepass")
         route = str(getattr(self._request.scope.get("route"), "path", ""))
-        if route and path.count(b"/") != route.count("/"):
+        symbol = self._request.path_params["symbol"]
+        if not symbol or (route and path.count(b"/") != route.count("/")):
             raise HTTPException(404, "there is nothing at this path")
-        return normalise_symbol(self._request.path_params["symbol"])
+        return normalise_symbol(symbol)
 
     def moment(self, clock: ReplayClock) -> tuple[int, int]:
         """``as_of`` and ``known_at`` in microseconds: as asked, else what the clock shows, else as ``as_of``."""

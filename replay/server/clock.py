@@ -102,13 +102,15 @@ class ReplayClock:
         Raises
         ------
         InvalidClock
-            For a speed that is none, and for a moment that no clock shows.
+            For a speed that is none, or 0 where it is to run, and for a moment that no clock shows.
         """
         with self._state.get_lock():
             old = self._read()
             now = _check_moment((old.now if at is None else at) + (step or 0))
             pace = old.speed if speed is None else check_speed(speed)
             on = (speed > 0 if speed is not None else bool(self._state[_RUNNING])) if running is None else running
+            if running and pace == 0:
+                raise InvalidClock("the clock's speed is 0, at which it stands; give a speed above 0 beside running")
             looping = old.loop if loop is None else loop
             self._state[:] = [now, self._ticks(), pace, on and pace > 0, looping, old.version + 1]
             return self._read()

@@ -15,6 +15,8 @@ WRITE_SECONDS: Final = 60.0
 """For which a client may take nothing of an answer that waits for it."""
 STOPPING: Final = "replay.stopping"
 """In the scope of a request: an event, set when the server is about to stop, so that an endless answer ends."""
+ENDLESS: Final = "replay.endless"
+"""In the scope of a request: that its answer has no end of its own, and a reader loses nothing by its breaking off."""
 
 
 def _refused(status: bytes, body: bytes) -> bytes:
@@ -95,9 +97,14 @@ class Connection(HttpToolsProtocol):
         self._stop(leaving=True)
 
     def shutdown(self) -> None:
-        """Told by the server that it is about to stop: an answer that has begun is finished first."""
+        """Told by the server that it is about to stop: an answer that has begun is finished first.
+
+        One without an end is not waited for where its reader takes nothing.
+        """
         self._stopping.set()
         super().shutdown()
+        if self._leaving is not None and self.scope.get(ENDLESS):
+            self.transport.abort()
 
     def _expect(self) -> None:
         self._arriving = self.loop.call_later(REQUEST_SECONDS, self._late)

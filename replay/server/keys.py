@@ -22,6 +22,9 @@ _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _BYTES: Final = 32  # of chance in a key: no word list reaches it, so that a plain hash of it tells nothing
 
 
+RateHeaders = tuple[tuple[str, str], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A plan as the vendor names it: requests a day, ``None`` for unlimited; ``rank`` grows with what it may see."""
@@ -139,14 +142,6 @@ def _write(path: pathlib.Path, keys: Sequence[Key]) -> None:
         partial.unlink(missing_ok=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """Who asks: the key's name, and the rate headers that its answers carry. No keys in use: nobody."""
-
-    name: str | None = None
-    headers: tuple[tuple[str, str], ...] = ()
-
-
 class Guard:
     """Says who may ask what.
 
@@ -163,37 +158,42 @@ class Guard:
         self._digests = [each.digest.encode() for each in keys or ()]
         self._counts = counts
 
-    def admit(self, presented: str | None, now: int) -> tuple[Admitted, Plan | None]:
-        """Who a key is of, and its plan; counts the request. ``now`` is microseconds since the epoch.
+    def find(self, presented: str | None) -> int | None:
+        """The number of a key; ``None`` where nobody is asked for one.
 
-        Takes as long for a key that is not known as for any other.
-
-        Raises
-        ------
-        Unauthorized
-            Without a key that is known.
-        QuotaExceeded
-            Where its plan's requests of this day, UTC, are used up.
+        Takes as long for a key that is not known as for any other, and raises
+        :class:`~replay.errors.Unauthorized` for it.
         """
         if self._keys is None:
-            return Admitted(), None
+            return None
         digest, found = digest_of(presented or "").encode(), -1
         for i, each in enumerate(self._digests):
             if hmac.compare_digest(digest, each):
                 found = i
         if found < 0 or not presented:
             raise Unauthorized("Invalid API key.")
-        key = self._keys[found]
-        plan = PLANS[key.plan]
+        return found
+
+    def key(self, number: int) -> Key:
+        """The key of a number."""
+        assert self._keys is not None, "its number comes from them"
+        return self._keys[number]
+
+    def count(self, number: int, now: int) -> RateHeaders:
+        """Count a request of a key at a time, microseconds since the epoch; the headers that its answer carries.
+
+        Raises :class:`~replay.errors.QuotaExceeded` where its plan's requests of this day, UTC, are used up.
+        """
+        plan = PLANS[self.key(number).plan]
         seconds = now // SECOND
         reset = (seconds // DAY + 1) * DAY
         if plan.daily is None:
-            return Admitted(key.name, _rate("unlimited", "unlimited", reset)), plan
-        used = self._count(found, seconds // DAY)
+            return _rate("unlimited", "unlimited", reset)
+        used = self._count(number, seconds // DAY)
         headers = _rate(str(plan.daily), str(max(plan.daily - used, 0)), reset)
         if used > plan.daily:
             raise _exceeded(plan, headers, reset, reset - seconds)
-        return Admitted(key.name, headers), plan
+        return headers
 
     def _count(self, number: int, day: int) -> int:
         """How often a key has asked on a day, this time included."""
@@ -204,10 +204,10 @@ class Guard:
             return int(self._counts[2 * number + 1])
 
 
-def require(plan: Plan | None, needed: str) -> None:
-    """Raise :class:`~replay.errors.TierRestricted` for a plan below the one that is needed; ``None`` sees all."""
-    wanted = PLANS[needed]
-    if plan is not None and plan.rank < wanted.rank:
+def require(own: str, needed: str) -> None:
+    """Raise :class:`~replay.errors.TierRestricted` for a plan below the one that is needed."""
+    plan, wanted = PLANS[own], PLANS[needed]
+    if plan.rank < wanted.rank:
         raise TierRestricted(
             f"This endpoint needs the {wanted.name} plan or above; the key's is {plan.name}.",
             current_plan=plan.name,
@@ -215,11 +215,11 @@ def require(plan: Plan | None, needed: str) -> None:
         )
 
 
-def _rate(limit: str, left: str, reset: int) -> tuple[tuple[str, str], ...]:
+def _rate(limit: str, left: str, reset: int) -> RateHeaders:
     return (("X-RateLimit-Limit", limit), ("X-RateLimit-Remaining", left), ("X-RateLimit-Reset", str(reset)))
 
 
-def _exceeded(plan: Plan, headers: tuple[tuple[str, str], ...], reset: int, wait: int) -> QuotaExceeded:
+def _exceeded(plan: Plan, headers: RateHeaders, reset: int, wait: int) -> QuotaExceeded:
     higher = next(each for each in PLANS.values() if each.rank == plan.rank + 1)
     return QuotaExceeded(
         f"The {plan.name} plan has {plan.daily:,} requests a day, and they are used up.",

@@ -25,7 +25,7 @@ from replay.errors import (
 from replay.server import shapes, tapes
 from replay.server.asked import Asked, cut_text
 from replay.server.clock import Reading
-from replay.server.connection import STOPPING
+from replay.server.connection import ENDLESS, STOPPING
 from replay.server.edge import HEAD
 from replay.server.refusals import JSON
 from replay.server.routes_v1 import MINUTES
@@ -115,6 +115,8 @@ def change(service: Service, body: bytes) -> Reading:
     known = shapes.CLOCK_CHANGE["properties"]
     if not isinstance(asked, dict) or not asked or set(asked) - set(known):
         raise InvalidClock(f"a change is an object with one or more of {', '.join(known)}")
+    for name in (name for name, value in asked.items() if value is None):
+        raise InvalidClock(f"{name} is null; leave it out, or say what it is to be")
     at, step, speed = asked.get("at"), asked.get("step"), asked.get("speed")
     if speed is not None and (isinstance(speed, bool) or not isinstance(speed, (int, float))):
         raise InvalidClock(f"speed {speed!r} is to be a number")
@@ -194,6 +196,7 @@ def _session_routes(router: APIRouter, service: Service) -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         if request.scope.get(HEAD, False):
             return Response(headers=headers, media_type="text/event-stream")
+        request.scope[ENDLESS] = True
         stopping = request.scope.get(STOPPING)
         found = Stream(
             service.lake,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import time
 from collections.abc import Callable, Hashable
+from time import monotonic
 from typing import Final
 
 from starlette.requests import Request
@@ -60,10 +60,12 @@ class Service:
     def admit(self, request: Request, plan: str) -> None:
         """Let a request in, or raise what :class:`~replay.server.keys.Guard` does; leaves its name for the log."""
         presented = request.headers.get("x-api-key") or request.query_params.get("apiKey")
-        admitted, own = self._guard.admit(presented, self._wall())
-        request.scope["replay.key"] = admitted.name
-        request.scope["replay.rate"] = admitted.headers
-        require(own, plan)
+        number = self._guard.find(presented)
+        if number is not None:
+            key = self._guard.key(number)
+            request.scope["replay.key"] = key.name
+            request.scope["replay.rate"] = self._guard.count(number, self._wall())
+            require(key.plan, plan)
 
     def warm(self) -> None:
         """Read the session that the clock shows once, so that what comes with a first reading is behind us."""
@@ -84,7 +86,7 @@ class Service:
         if self._near:
             return self._files(symbol, date)
         kept = self._listed.get((symbol, date))
-        now = time.monotonic()
+        now = monotonic()
         if kept is None or now - kept[0] > SAME_FOR:
             found = await self.answers.apart(lambda: self._files(symbol, date))
             if len(self._listed) > 1000:

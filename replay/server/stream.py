@@ -25,6 +25,7 @@ from replay import contract
 from replay.errors import InvalidTime, LakeError, NoStrikeData
 from replay.heatmap import Heatmap, plain, whole
 from replay.lake import Lake
+from replay.ragged import Floats
 from replay.server.clock import Reading, ReplayClock
 from replay.sessions import MINUTE, find_session, floor_minute, from_us, iso_utc, parse_moment, session_date, to_us
 
@@ -33,6 +34,9 @@ POLL: Final = 0.1
 KEEP_ALIVE: Final = 15.0
 """Seconds of silence after which a comment is sent, so that a reader who has gone is noticed."""
 RETRY_MS: Final = 1000
+
+Mark = tuple[bytes, bytes]
+"""Short hashes of a bar: of its levels, and of its values in the mode asked for where there is a bar before it."""
 
 _ID: Final = re.compile(r"([0-9TZ:\-]{20})/([0-9]{1,6})/([0-9]{1,15})", re.ASCII)
 _PASSED: Final = 10_000_000  # later than any number of a minute's events
@@ -108,7 +112,7 @@ class Stream:
         if place is None or (place.sent == 0 and not _ahead(place.at, reading)):
             place = Place(floor_minute(reading.now), _PASSED, reading.version)
         at, sent, version = place.at, place.sent, place.version
-        before: dict[int, bytes] | None = None
+        before: dict[int, Mark] | None = None
         silent = 0.0
         while not self._stopping():
             reading = self._clock.read()
@@ -136,7 +140,7 @@ class Stream:
                 silent += 1.0
                 continue
             now = _marks(shown, following)
-            fresh = [i for t, i in _places(shown) if t in now and before.get(t) != now[t]]
+            fresh = [i for t, i in _places(shown) if t in now and _differs(before.get(t), now[t])]
             for number, i in enumerate(fresh, 1):
                 if number > skip and shown is not None:
                     silent = 0.0
@@ -189,17 +193,30 @@ def _places(shown: Heatmap | None) -> list[tuple[int, int]]:
     return [] if shown is None else list(zip(shown.minutes.tolist(), range(len(shown.minutes)), strict=True))
 
 
-def _marks(shown: Heatmap | None, at: int) -> dict[int, bytes]:
-    """A short hash of each bar that is complete at a moment, by its start."""
+def _marks(shown: Heatmap | None, at: int) -> dict[int, Mark]:
+    """A mark of each bar that is complete at a moment, by its start."""
     if shown is None:
         return {}
     values, marks = shown.values, {}
     for t, i in _places(shown):
         if t + MINUTE <= at:
-            known = np.isfinite(values[i])  # a strike that other bars alone list makes this one no other
-            told = shown.strikes[known].tobytes() + values[i][known].tobytes() + shown.spot[i].tobytes()
-            marks[t] = hashlib.blake2b(told, digest_size=8).digest()
+            spot = shown.spot[i].tobytes()
+            marks[t] = _hash(shown, shown.levels[i], spot), _hash(shown, values[i], spot) if i else b""
     return marks
+
+
+def _hash(shown: Heatmap, values: Floats, spot: bytes) -> bytes:
+    known = np.isfinite(values)  # a strike that other bars alone list makes this one no other
+    told = shown.strikes[known].tobytes() + values[known].tobytes() + spot
+    return hashlib.blake2b(told, digest_size=8).digest()
+
+
+def _differs(before: Mark | None, now: Mark) -> bool:
+    """Whether a bar is to be told: it is new, or other, or changed otherwise from the bar before it.
+
+    The first bar of a window has no bar before it, and is no other for the one it had being out of sight.
+    """
+    return before is None or before[0] != now[0] or (now[1] != b"" and before[1] != now[1])
 
 
 def _event(number: str, shown: Heatmap, i: int) -> bytes:

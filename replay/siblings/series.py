@@ -102,13 +102,14 @@ def series(
     moment = to_us(parse_moment(as_of))
     rows, clocks = lake.visible(name, as_of, known_at, _COLUMNS, tier=tier)
     date = session_date(moment)
+    session = find_session(date)
+    listed = np.flatnonzero(rows.has_strikes)  # as in heatmaps, legacy v1 rows give no bar
+    rows, ids = rows.take(listed), clocks.conventions
+    held = [known_conventions(ids[i]) for i in listed.tolist()]
     first = int(np.searchsorted(rows.ts, floor_minute(moment - span * MINUTE)))
     bucket = rows.ts[first:] - rows.ts[first:] % _BARS[bar]
     last = last_of(bucket)
     wanted = first + last
-    session = find_session(date)
-    ids = clocks.conventions
-    held = [known_conventions(each) for each in ids]
     flows = _hedged(rows, held, session, int(wanted[-1]) + 1) if len(wanted) else {}
     bars = []
     for i, start in zip(wanted.tolist(), bucket[last].tolist(), strict=True):
@@ -150,11 +151,10 @@ def _hedged(
     rows: Snapshots, held: Sequence[Conventions | None], session: Session | None, count: int
 ) -> dict[str, Floats]:
     """Delta-dollars traded from the session's start up to each of the first ``count`` rows, NaN until any is known."""
-    sums = np.full((3, count), np.nan)
-    listed = np.flatnonzero(rows.has_strikes[:count])
-    for start in range(0, len(listed), _BLOCK):
-        at = listed[start : start + _BLOCK]
-        sums[:, at] = _traded(rows.take(at), [held[i] for i in at.tolist()], session)
+    sums = np.empty((3, count))
+    for start in range(0, count, _BLOCK):
+        block = slice(start, min(start + _BLOCK, count))
+        sums[:, block] = _traded(rows.take(block), held[block], session)
     calls, puts, total = map(_running, sums)
     return {
         "hedge_flow_call_cumulative": calls,
