@@ -20,7 +20,7 @@ from replay.server.trades import Runs
 from tests import lakes
 from tests.lakes import at, row
 from tests.second_method import SecondLake, body
-from tests.server import CLOCK, HEATMAP, Running, Time, running
+from tests.server import CLOCK, HEATMAP, Running, Time, asked, running
 
 ORIGIN = "http://localhost:3000"
 
