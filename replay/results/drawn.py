@@ -12,6 +12,7 @@ import polars as pl
 from replay.errors import InvalidRun
 from replay.heatmap import Heatmap
 from replay.lake import Lake, open_lake
+from replay.results.lots import lots_of
 from replay.results.traded import Traded
 from replay.sessions import find_session
 
@@ -73,7 +74,9 @@ def draw(traded: Traded, lake: Lakes) -> Drawn:
                 symbol, date, METRIC, minutes=session.minutes, known_at="latest", tier=traded.run["tier"], **asked
             )
             own = trades.filter(pl.col("symbol") == symbol)
-            found.append(Session(date, symbol, profit, shown.resample(BAR), own, legs_of(traded, own, session.close)))
+            found.append(
+                Session(date, symbol, profit, shown.resample(BAR), own, _legs(traded, date, symbol, session.close))
+            )
     left = sorted(set(traded.trades["session"].to_list()) - set(dates))
     return Drawn(tuple(found), tuple(left))
 
@@ -90,12 +93,10 @@ def _check(traded: Traded, lake: Lake, dates: list[dt.date]) -> None:
                 raise InvalidRun(f"the lake {lake.path} is not as {traded.name} read it: {changed} differs")
 
 
-def legs_of(traded: Traded, trades: pl.DataFrame, close: dt.datetime) -> pl.DataFrame:
-    """What each trade's order filled."""
-    filled = traded.ledger.filter(pl.col("event") == "fill").select("session", "order", "right", "strike", "quantity")
-    known = trades.select("session", "order", "opened_at", pl.col("closed_at").fill_null(close))
-    rows = known.join(filled, on=["session", "order"], how="inner")
-    return rows.select("order", "right", "strike", "quantity", "opened_at", "closed_at").sort(
+def _legs(traded: Traded, date: dt.date, symbol: str, close: dt.datetime) -> pl.DataFrame:
+    """What was opened of a symbol, each lot until it was closed; into the close where it never was."""
+    lots = lots_of(traded, date, symbol).with_columns(pl.col("closed_at").fill_null(close))
+    return lots.select("order", "right", "strike", "quantity", "opened_at", "closed_at").sort(
         "order", "strike", "right"
     )
 

@@ -1,4 +1,4 @@
-"""Runs that traded, as a page lays them over a heatmap: trades, legs while they were held, and profit by tick."""
+"""Runs that traded, as a page lays them over a heatmap: trades, lots while they were held, and profit by tick."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import polars as pl
 
 from replay.engine.folder import RUN
 from replay.errors import InvalidRun
-from replay.results.drawn import legs_of
+from replay.results.lots import lots_of
 from replay.results.traded import traded
-from replay.sessions import find_session, to_us
+from replay.sessions import to_us
 
 _TRADE = ("order", "tag", "legs", "quantity", "opened_at", "closed_at", "exit", "price", "fees", "profit", "settlement")
 
@@ -54,10 +54,13 @@ class Runs:
     def session(self, name: str, symbol: str, date: dt.date) -> dict[str, Any]:
         """What a run traded of a symbol in a session; times are microseconds since the epoch, money USD.
 
+        ``legs`` are lots (:mod:`replay.results.lots`), each with its own end; a trade's ``opening_fees`` are what was
+        paid when it was opened, ``fees`` all that it came to. ``equity`` is the account's, of all ``symbols``.
+
         Raises
         ------
         InvalidRun
-            Listing what there is where no run has that name.
+            Listing what there is where no run has that name, or it did not trade the symbol.
         """
         path = self._paths().get(name)
         if path is None:
@@ -66,19 +69,24 @@ class Runs:
             run = traded(path)
         except InvalidRun:  # whose text names the folder
             raise InvalidRun(f"the run {name!r} cannot be shown; `replay report` says why") from None
+        if symbol not in run.run["symbols"]:
+            raise InvalidRun(f"the run {name!r} did not trade {symbol}; it has {', '.join(run.run['symbols'])}")
         own = run.trades.filter((pl.col("session") == date) & (pl.col("symbol") == symbol))
-        session = find_session(date)
-        held = [] if session is None else legs_of(run, own, session.close).iter_rows(named=True)
+        lots = lots_of(run, date, symbol)
+        paid = dict(lots.group_by("order").agg(pl.col("fees").sum()).iter_rows())
         equity = run.equity.filter(pl.col("session") == date)
         return {
             "name": name,
             "strategy": run.strategy["name"],
             "parameters": run.strategy["parameters"],
-            "trades": [_plain(row) for row in own.select(_TRADE).iter_rows(named=True)],
-            "legs": [_plain(row) for row in held],
+            "trades": [
+                _plain(row) | {"opening_fees": paid[row["order"]]} for row in own.select(_TRADE).iter_rows(named=True)
+            ],
+            "legs": [_plain(row) for row in lots.drop("fees").iter_rows(named=True)],
             "equity": {
                 "at": [to_us(at) for at in equity["at"]],
                 "profit": equity["profit"].to_list(),
+                "symbols": run.run["symbols"],
             },
         }
 
