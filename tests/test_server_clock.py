@@ -6,6 +6,9 @@ import asyncio
 import functools
 import json
 import pathlib
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -460,7 +463,7 @@ def test_it_starts_at_the_last_close_and_says_so(two_days: pathlib.Path) -> None
         assert server.get(CLOCK).json()["now"] == "2026-11-27T18:00:00Z"
         told = server.stderr()
         assert "2 sessions of SPY" in told
-        assert "2026-11-27 13:00:00 New York, stands, through every session" in told
+        assert "2026-11-27 13:00:00 New York, stands; once it has a speed it runs through every session" in told
         assert server.stop() == 0
 
 
@@ -474,12 +477,43 @@ def test_it_may_be_stopped_as_soon_as_it_serves(root: pathlib.Path) -> None:
             assert server.stop() == 0, server.stderr()
 
 
+@pytest.mark.parametrize(("options", "number"), [((), signal.SIGTERM), ((), signal.SIGINT), (("--workers", "2"), 15)])
+def test_a_signal_is_heard_from_the_line_on_that_says_it_serves(
+    two_days: pathlib.Path, options: tuple[str, ...], number: int
+) -> None:
+    command = [sys.executable, "-m", "replay", "serve", "--lake", str(two_days), "--port", "0", *options]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("serving http://127.0.0.1:")
+        process.send_signal(number)
+        assert process.wait(20) == 0
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_a_clock_waits_until_a_worker_is_ready() -> None:
+    passing = Time()
+    clock = ReplayClock(numbers(STATE_SIZE, 1), SPANS, passing.ticks)
+    clock.start(at("10:00"), 60.0, loop=False, begun=False)
+    passing.seconds += 100
+    read = clock.read()
+    assert (read.now, read.running) == (at("10:00"), True)
+    clock.begin()
+    passing.seconds += 2
+    clock.begin()  # another worker
+    assert clock.read().now == at("10:02")
+
+
 def test_a_start_that_is_none_is_refused(two_days: pathlib.Path, tmp_path: pathlib.Path) -> None:
     lake = ("--lake", str(two_days), "--port", "0")
     assert "speed" in refused("serve", *lake, "--speed", "-1")
     assert "speed" in refused("serve", *lake, "--speed", "nan")
     assert "at 'noon'" in refused("serve", *lake, "--at", "noon")
     tmp_path.joinpath("empty").mkdir()
+    for origin in ("localhost:3000", "*", "http://localhost:3000/", "ftp://x", ""):
+        assert "is to be a scheme and a host" in refused("serve", *lake, "--allow-origin", origin)
+    keys = tmp_path / "keys.toml"
+    keys.write_text("[keys]\n")
+    assert "holds no key" in refused("serve", *lake, "--keys", str(keys))
     assert "error: no_lake:" in refused("serve", "--lake", str(tmp_path / "empty"))
 
 

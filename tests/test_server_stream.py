@@ -338,6 +338,44 @@ def test_a_loop_can_be_cut_anywhere(two: pathlib.Path, reading: Opened) -> None:
             assert events_of(server, reading, last=each.number) == whole[i + 1 :], each.number
 
 
+def test_nothing_is_told_that_the_clock_has_not_passed_whatever_a_reader_says_it_has(
+    two: pathlib.Path, reading: Opened
+) -> None:
+    passing = Time()
+    with Local(two, "2026-07-24T09:40", speed=60, loop=True, time=passing) as server:
+        now = server.service.clock.read()
+        moved = [Event("moved", None, {"now": "2026-07-24T13:40:00Z"})]
+        for course, leg in ((now.course, 0), (now.course, 1), (now.course, 7), (now.course + 1, 0), (3, 2)):
+            for minute in ("2026-07-24T18:36:00Z", "2026-11-27T15:00:00Z", "2026-11-25T15:00:00Z"):
+                last = f"{minute}/1/{course:x}.{leg}"
+                assert events_of(server, reading, last=last) == moved, last
+        passing.seconds += 6.4 * 60  # over the close
+        now = server.service.clock.read()
+        assert now.leg == 1
+        for minute in ("2026-07-25T15:00:00Z", "2026-07-24T20:30:00Z", "2026-11-27T20:30:00Z", "2026-11-27T15:00:00Z"):
+            for leg in (0, 1, 2):
+                got = events_of(server, reading, last=f"{minute}/1/{now.course:x}.{leg}")
+                assert [each.kind for each in got] == ["moved"], (minute, leg)
+
+
+def test_a_reader_who_was_away_over_sessions_gets_each_of_them(tmp_path: pathlib.Path, reading: Opened) -> None:
+    dates = [DAY.replace(day=day) for day in (20, 21, 22, 23, 24)]
+    for date in dates:
+        rows = [row(at("15:50", date) + i * MINUTE, [600.0], lag=0, gex=[float(date.day + i)]) for i in range(9)]
+        lakes.write_foreign(tmp_path, "SPY", "a.parquet", rows, date=date)
+    passing = Time()
+    with Local(tmp_path, "2026-07-20T15:49", speed=60, loop=True, time=passing) as server:
+        passing.seconds += 5
+        first = events_of(server, reading, since="2026-07-20T15:49")
+        assert len(first) == 4
+        server.service.clock.change(speed=120.0)
+        passing.seconds += 4 * 195 + 1  # four sessions on, at twice the speed
+        rest = events_of(server, reading, last=first[-1].number)
+        days = [each.data["expiration"] for each in [*first, *rest]]
+        assert [days.count(str(date)) for date in dates[:4]] == [9] * 4, "no session is passed over"
+        assert sorted(days) == days
+
+
 def test_one_session_looped_is_told_again_from_its_start(one: pathlib.Path, reading: Opened) -> None:
     passing, second = Time(), SecondLake(one)
 

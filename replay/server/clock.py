@@ -15,9 +15,12 @@ from replay.sessions import NEW_YORK, SECOND, find_session, from_us, iso_utc, se
 FASTEST: Final = 3600.0
 """Market seconds a second."""
 
-_AT, _WALL, _SPEED, _RUNNING, _LOOP, _VERSION = range(6)
-STATE_SIZE: Final = 6
+_AT, _WALL, _SPEED, _RUNNING, _LOOP, _VERSION, _COURSE, _LEG = range(8)
+STATE_SIZE: Final = 8
 """Doubles that the state of a clock takes, in memory that processes share."""
+
+_WAITING: Final = -1.0
+"""In place of the ticks at which it was set: it has not begun to run."""
 
 _EXACT: Final = 2**53
 """Microseconds from the epoch that a double holds exactly, either way: the years 1684 to 2255."""
@@ -30,7 +33,8 @@ class Reading:
     """A clock as it was read.
 
     ``now`` is microseconds since the epoch; ``speed`` market seconds a second; ``running`` whether it moves;
-    ``version`` grows with each change by request, and not as it runs.
+    ``version`` grows with each change by request, and not as it runs. ``course`` is another one whenever the clock was
+    set elsewhere, and ``leg`` counts the sessions that it has gone on to by itself on it.
     """
 
     now: int
@@ -38,6 +42,8 @@ class Reading:
     running: bool
     loop: bool
     version: int
+    course: int = 0
+    leg: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values: the moment in UTC and in New York, its session's date if it has one."""
@@ -76,12 +82,22 @@ class ReplayClock:
         self._before = [0, *itertools.accumulate(closes - opens for opens, closes in spans)]
         self._ticks = ticks
 
-    def start(self, at: int, speed: float, *, loop: bool, version: int = 0) -> None:
+    def start(
+        self, at: int, speed: float, *, loop: bool, version: int = 0, course: int = 0, begun: bool = True
+    ) -> None:
         """Set it going, or standing where ``speed`` is 0; before any other process reads it.
 
-        Versions count up from ``version``, which differs from server to server.
+        Versions count up from ``version``, and courses from ``course``, which differs from server to server. Where it
+        has not ``begun`` it waits for :meth:`begin`.
         """
-        self._state[:] = [_check_moment(at), self._ticks(), check_speed(speed), speed > 0, loop, version]
+        wall = self._ticks() if begun else _WAITING
+        self._state[:] = [_check_moment(at), wall, check_speed(speed), speed > 0, loop, version, course, 0]
+
+    def begin(self) -> None:
+        """Let a clock that waits run from now on."""
+        with self._state.get_lock():
+            if self._state[_WALL] == _WAITING:
+                self._state[_WALL] = self._ticks()
 
     def read(self) -> Reading:
         """What it shows now."""
@@ -112,38 +128,54 @@ class ReplayClock:
             if running and pace == 0:
                 raise InvalidClock("the clock's speed is 0, at which it stands; give a speed above 0 beside running")
             looping = old.loop if loop is None else loop
-            self._state[:] = [now, self._ticks(), pace, on and pace > 0, looping, old.version + 1]
+            course, leg = (old.course, old.leg) if now == old.now else (old.course + 1, 0)
+            self._state[:] = [now, self._ticks(), pace, on and pace > 0, looping, old.version + 1, course, leg]
             return self._read()
 
+    def open_after(self, at: int) -> int | None:
+        """The open of the lake's session after the one of a moment, which after the last is the first's."""
+        if not self._opens:
+            return None
+        return self._opens[bisect.bisect_right(self._opens, at) % len(self._opens)]
+
+    def went_by(self, reading: Reading, at: int, leg: int) -> bool:
+        """Whether a clock as it was read has shown a moment on an earlier leg of its course."""
+        behind, here = reading.leg - leg, session_date(reading.now)
+        now = next((i for i, opens in enumerate(self._opens) if session_date(opens) == here), None)
+        if now is None or behind < 1 or leg < 0:
+            return False
+        i = (now - behind) % len(self._opens)
+        return session_date(self._opens[i]) == session_date(at) and at <= self._closes[i]
+
     def _read(self) -> Reading:
-        at, wall, speed, running, loop, version = self._state[:]
-        start, now, moving = int(at), int(at), bool(running)
+        at, wall, speed, running, loop, version, course, leg = self._state[:]
+        start, now, moving, gone_on = int(at), int(at), bool(running), 0
         if moving:
-            passed = math.floor((self._ticks() - wall) * speed) * SECOND
-            now = self._looped(start, passed) if loop else min(start + passed, self._end(start))
+            passed = 0 if wall == _WAITING else math.floor((self._ticks() - wall) * speed) * SECOND
+            now, gone_on = self._looped(start, passed) if loop else (min(start + passed, self._end(start)), 0)
             moving = bool(loop and self._opens) or now < self._end(start)
-        return Reading(now, speed, moving, bool(loop), int(version))
+        return Reading(now, speed, moving, bool(loop), int(version), int(course), int(leg) + gone_on)
 
     def _end(self, at: int) -> int:
         """Where a clock that is set to a moment comes to stand: at its session's close, after it where it is."""
         session = find_session(session_date(at))
         return at if session is None else max(to_us(session.close), at)
 
-    def _looped(self, at: int, passed: int) -> int:
-        """The moment after so many microseconds of the lake's sessions."""
+    def _looped(self, at: int, passed: int) -> tuple[int, int]:
+        """The moment after so many microseconds of the lake's sessions, and how many were gone on to."""
         if not self._opens:
-            return at
-        i = bisect.bisect_right(self._closes, at)
-        if i < len(self._closes) and session_date(at) == session_date(self._opens[i]):
-            left = self._closes[i] - at
+            return at, 0
+        first = bisect.bisect_right(self._closes, at)
+        if first < len(self._closes) and session_date(at) == session_date(self._opens[first]):
+            left = self._closes[first] - at
             if passed < left:
-                return at + passed
+                return at + passed, 0
             passed -= left
-            i += 1
-        i %= len(self._opens)
-        through = (self._before[i] + passed) % self._before[-1]
+            first += 1
+        first %= len(self._opens)
+        rounds, through = divmod(self._before[first] + passed, self._before[-1])
         i = bisect.bisect_right(self._before, through) - 1
-        return self._opens[i] + through - self._before[i]
+        return self._opens[i] + through - self._before[i], 1 + rounds * len(self._opens) + i - first
 
 
 def _check_moment(at: int) -> int:

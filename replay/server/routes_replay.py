@@ -20,7 +20,6 @@ from replay.errors import (
     InvalidSymbol,
     InvalidTier,
     InvalidTime,
-    NoLake,
 )
 from replay.server import shapes, tapes
 from replay.server.asked import Asked, cut_text
@@ -29,11 +28,10 @@ from replay.server.connection import ENDLESS, STOPPING
 from replay.server.edge import HEAD
 from replay.server.refusals import JSON
 from replay.server.routes_v1 import MINUTES
-from replay.server.service import Service
-from replay.server.stream import Place, Stream, Wanted, parse_place
+from replay.server.service import Service, start_of
+from replay.server.stream import Stream, Wanted, parse_place, place_since
 from replay.sessions import (
     find_session,
-    floor_minute,
     from_us,
     iso_utc,
     parse_date,
@@ -66,8 +64,7 @@ def _clock_routes(router: APIRouter, service: Service) -> None:
         responses=shapes.answers(shapes.HEALTH, None),
     )
     async def health(request: Request) -> Response:  # noqa: ARG001
-        if not await service.answers.apart(service.lake.exists):
-            raise NoLake(f"{service.lake.path} is gone")
+        await service.answers.apart(service.check_lake)
         return _json({"status": "ok", "version": replay.__version__})
 
     @router.get(
@@ -124,7 +121,7 @@ def change(service: Service, body: bytes) -> Reading:
         if not isinstance(asked.get(name, False), bool):
             raise InvalidClock(f"{name} {asked[name]!r} is to be true or false")
     return service.clock.change(
-        at=None if at is None else to_us(parse_moment(_text(at, "at"), "at")),
+        at=None if at is None else start_of(service.lake, _text(at, "at")),
         step=None if step is None else _step(_text(step, "step")),
         speed=speed,
         running=asked.get("running"),
@@ -191,8 +188,7 @@ def _session_routes(router: APIRouter, service: Service) -> None:
         if last:
             place = parse_place(last)
         elif since is not None:
-            at = floor_minute(to_us(parse_moment(since, "since")))
-            place = Place(at, 0, service.clock.read().version)
+            place = place_since(to_us(parse_moment(since, "since")), service.clock)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         if request.scope.get(HEAD, False):
             return Response(headers=headers, media_type="text/event-stream")
@@ -314,6 +310,7 @@ def _run_routes(router: APIRouter, service: Service) -> None:
 
 def listing(service: Service, symbol: str | None) -> list[dict[str, Any]]:
     """The sessions that a lake holds, by symbol and date, each with its tiers and hours."""
+    service.check_lake()
     found: dict[tuple[str, dt.date], list[str]] = {}
     for each in service.lake.stored(symbol):
         found.setdefault((each.symbol, each.date), []).append(each.tier)

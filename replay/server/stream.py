@@ -3,7 +3,7 @@
 At each full minute that the clock passes, the bars that are complete by then and were not there a minute before, or
 were otherwise, are sent: one an event, as the heatmap of that minute shows them. So a bar comes when it is known, late
 data late, and a correction is the same bar again. Each event's id is the minute, its number among that minute's, and
-the version of the clock that passed it, so that a reader who says the last one it has goes on after it: what to send is
+where on its way the clock passed it, so that a reader who says the last one it has goes on after it: what to send is
 a function of the id alone, and nothing is kept of a reader but where it is. The next event is made when the last one
 has been taken, so that a slow reader falls behind, and costs no memory.
 """
@@ -15,7 +15,7 @@ import datetime as dt
 import hashlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -38,7 +38,7 @@ RETRY_MS: Final = 1000
 Mark = tuple[bytes, bytes]
 """Short hashes of a bar: of its levels, and of its values in the mode asked for where there is a bar before it."""
 
-_ID: Final = re.compile(r"([0-9TZ:\-]{20})/([0-9]{1,6})/([0-9]{1,15})", re.ASCII)
+_ID: Final = re.compile(r"([0-9TZ:\-]{20})/([0-9]{1,6})/([0-9a-f]{1,13})\.([0-9]{1,9})", re.ASCII)
 _PASSED: Final = 10_000_000  # later than any number of a minute's events
 
 
@@ -54,21 +54,30 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a reader is: it has the first ``sent`` events of the minute that ends at ``at``, microseconds, which a
-    clock of this ``version`` passed."""
+    """Where a reader is: it has the first ``sent`` events of the minute that ends at ``at``, microseconds, which the
+    clock passed on this ``leg`` of a ``course``."""
 
     at: int
     sent: int
-    version: int
+    course: int
+    leg: int
 
 
 def parse_place(text: str) -> Place:
     """The place that an event's id names; raises :class:`~replay.errors.InvalidTime` for any other text."""
     found = _ID.fullmatch(text.strip())
     if found is None:
-        raise InvalidTime(f"Last-Event-ID {text!r} is none of this stream's; they are like 2026-07-24T14:31:00Z/1/0")
+        raise InvalidTime(f"Last-Event-ID {text!r} is none of this stream's; they are like 2026-07-24T14:31:00Z/1/5f.0")
     at = to_us(parse_moment(found[1], "Last-Event-ID"))
-    return Place(floor_minute(at), int(found[2]), int(found[3]))
+    return Place(floor_minute(at), int(found[2]), int(found[3], 16), int(found[4]))
+
+
+def place_since(at: int, clock: ReplayClock) -> Place | None:
+    """The place before all that the clock has passed since a moment of its session; ``None`` for any other moment."""
+    reading = clock.read()
+    if at > reading.now or session_date(at) != session_date(reading.now):
+        return None
+    return Place(floor_minute(at), 0, reading.course, reading.leg)
 
 
 class Stream:
@@ -105,22 +114,20 @@ class Stream:
         self._stopping = stopping
 
     async def events(self, place: Place | None) -> AsyncIterator[bytes]:
-        """The events after a place; ``None``, or one that nothing was told of yet and the clock has not passed: from
-        now on. Never ends by itself."""
+        """The events after a place; ``None``: from now on. Never ends by itself, nor tells what the clock has not
+        passed."""
         yield f"retry: {RETRY_MS}\n\n".encode()
-        reading = self._clock.read()
-        if place is None or (place.sent == 0 and not _ahead(place.at, reading)):
-            place = Place(floor_minute(reading.now), _PASSED, reading.version)
-        at, sent, version = place.at, place.sent, place.version
+        place = _standing(self._clock.read()) if place is None else place
         before: dict[int, Mark] | None = None
         silent = 0.0
         while not self._stopping():
             reading = self._clock.read()
-            if reading.version != version and not _ahead(at, reading):  # set back, or to another session
-                at, sent, before = floor_minute(reading.now), _PASSED, None
+            if not self._goes_on(place, reading):  # the clock was set back, or to another session
+                place, before = _standing(reading), None
                 yield f"event: moved\ndata: {orjson.dumps({'now': iso_utc(reading.now)}).decode()}\n\n".encode()
-            version = reading.version
-            following = at if sent < _PASSED else _next_minute(at, reading)
+            elif place.course != reading.course:
+                place = replace(place, course=reading.course, leg=reading.leg)
+            following = self._following(place, reading)
             if following is None:
                 await asyncio.sleep(POLL)
                 silent += POLL
@@ -128,24 +135,42 @@ class Stream:
                     silent = 0.0
                     yield b": still here\n\n"
                 continue
-            skip = sent if following == at else 0
-            if following not in (at, at + MINUTE):  # of another session, or of this one again
+            if following.at not in (place.at, place.at + MINUTE):  # of another session, or of this one again
                 before = None
             try:
                 if before is None:
-                    before = _marks(await self._shown(following - MINUTE), following - MINUTE)
-                shown = await self._shown(following)
+                    before = _marks(await self._shown(following.at - MINUTE), following.at - MINUTE)
+                shown = await self._shown(following.at)
             except LakeError:  # files that cannot be read just now: the reader waits, and misses nothing
                 await asyncio.sleep(1.0)
                 silent += 1.0
                 continue
-            now = _marks(shown, following)
+            now = _marks(shown, following.at)
             fresh = [i for t, i in _places(shown) if t in now and _differs(before.get(t), now[t])]
             for number, i in enumerate(fresh, 1):
-                if number > skip and shown is not None:
+                if number > following.sent and shown is not None:
                     silent = 0.0
-                    yield _event(f"{iso_utc(following)}/{number}/{version}", shown, i)
-            at, sent, before = following, _PASSED, now
+                    way = f"{following.course:x}.{following.leg}"
+                    yield _event(f"{iso_utc(following.at)}/{number}/{way}", shown, i)
+            place, before = replace(following, sent=_PASSED), now
+
+    def _goes_on(self, place: Place, reading: Reading) -> bool:
+        """Whether the clock has passed a place, and gone on from there by itself or within its session."""
+        if place.course != reading.course or place.leg == reading.leg:
+            return place.at <= reading.now and session_date(place.at) == session_date(reading.now)
+        return self._clock.went_by(reading, place.at, place.leg)
+
+    def _following(self, place: Place, reading: Reading) -> Place | None:
+        """The minute to be told next, with how many of its events are had; ``None`` until the clock has passed it."""
+        if place.sent < _PASSED:
+            return place
+        at, leg = place.at + MINUTE, place.leg
+        if leg < reading.leg:  # the rest of its session first, then the session after it
+            session = find_session(session_date(place.at))
+            if session is None or at > to_us(session.close):
+                opens = self._clock.open_after(place.at)
+                at, leg = (at if opens is None else opens + MINUTE), leg + 1
+        return Place(at, 0, place.course, leg) if leg < reading.leg or at <= reading.now else None
 
     async def _shown(self, at: int) -> Heatmap | None:
         """The session so far at the end of a minute; ``None`` where there is nothing to show."""
@@ -168,25 +193,9 @@ class Stream:
         return await self._apart(read)
 
 
-def _ahead(at: int, reading: Reading) -> bool:
-    """Whether a clock stands at or after a place, in the same session."""
-    return reading.now >= at and session_date(reading.now) == session_date(at)
-
-
-def _next_minute(at: int, reading: Reading) -> int | None:
-    """The minute's end to be told next after ``at``; ``None`` until the clock has passed it.
-
-    Where the clock has run on to another session, or around to this one again, the rest of this one comes first.
-    """
-    following = at + MINUTE
-    if _ahead(at, reading):
-        return following if following <= reading.now else None
-    session = find_session(session_date(at))
-    if session is not None and following <= to_us(session.close):
-        return following
-    other = find_session(session_date(reading.now))
-    start = floor_minute(reading.now) if other is None else to_us(other.open)
-    return start + MINUTE if start + MINUTE <= reading.now else None
+def _standing(reading: Reading) -> Place:
+    """The place of a reader who has all up to now."""
+    return Place(floor_minute(reading.now), _PASSED, reading.course, reading.leg)
 
 
 def _places(shown: Heatmap | None) -> list[tuple[int, int]]:
