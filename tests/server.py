@@ -29,7 +29,8 @@ from replay.server import serving
 from replay.server.answers import CACHE_BYTES, Answers
 from replay.server.app import make_app
 from replay.server.clock import ReplayClock
-from replay.server.edge import LOOPBACK, Edge
+from replay.server.edge import Edge
+from replay.server.held import Held
 from replay.server.keys import Guard, Key
 from replay.server.service import Service
 from replay.server.trades import Runs
@@ -213,9 +214,16 @@ class Local(AbstractContextManager["Local"]):
         clock.start(start, speed, loop=loop, version=1)
         guard = Guard(settings.keys, settings.counts)
         self.service = Service(
-            self.lake, clock, guard, Answers(cache_bytes), Runs(None), near=True, wall=lambda: given.wall
+            self.lake,
+            clock,
+            guard,
+            Answers(cache_bytes),
+            Runs(None),
+            Held(settings.held),
+            near=True,
+            wall=lambda: given.wall,
         )
-        self.app = Edge(make_app(self.service), LOOPBACK if keys is None else None, log)
+        self.app = Edge(make_app(self.service), log, None if keys is None else self.service.is_key)
 
     def __exit__(self, *_: object) -> None:
         self._runner.close()

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import replay
 from replay.server.answers import Bodies
 from tests import lakes
-from tests.lakes import HALF_DAY, SECOND, at, row
+from tests.lakes import HALF_DAY, MINUTE, SECOND, at, row
 from tests.second_method import utc_text
 from tests.server import HEATMAP, Answer, Local, Time, asked
 
@@ -166,6 +166,21 @@ def test_bodies_are_bounded_in_bytes_and_the_least_used_go_first(
         assert bodies.nbytes >= sum(len(each) for each in model.values())
     for key in range(10):
         assert bodies.get(key) == model.get(key)
+
+
+def test_what_a_body_is_kept_under_does_not_grow_with_the_files_of_its_session(root: pathlib.Path) -> None:
+    """A session of many files: they are listed on a thread, and no list of them is kept beside each body."""
+    for i in range(60):
+        lakes.write_foreign(root, "SPY", f"{i:03}.parquet", [row(at("10:00") + i * MINUTE, [600.0], lag=0)])
+    with Local(root, "2026-07-24T11:30", time=Time()) as server:
+        first = server.get(HEATMAP + "SPY")
+        assert len(first.json()["bars"]) == 30
+        assert server.get(HEATMAP + "SPY", {"If-None-Match": first.headers["etag"]}).status == 304
+        lakes.write_foreign(root, "SPY", "new.parquet", [row(at("11:15"), [600.0], lag=0)])
+        assert len(server.get(HEATMAP + "SPY").json()["bars"]) == 31
+        kept = server.service.answers.bodies._kept
+        assert len(kept) == 2
+        assert all(isinstance(key, str) and len(key) < 50 for key in kept)
 
 
 def test_the_servers_cache_stays_within_its_bound(nasty: lakes.Nasty) -> None:

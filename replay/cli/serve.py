@@ -11,16 +11,14 @@ import click
 from replay.cli import options
 
 if TYPE_CHECKING:
-    from replay.lake import Lake
-
-LATEST = "latest"
+    from replay.server.clock import Reading
 
 
 @click.command()
 @options.lake
 @click.option(
     "--at",
-    default=LATEST,
+    default="latest",
     show_default=True,
     metavar="TIME|latest",
     help="Where the clock starts: 2026-07-24T10:00 (New York), or the close of the lake's last session.",
@@ -81,13 +79,14 @@ def serve(
       replay serve --lake lake --at 2026-07-24T10:00 --speed 60
       curl http://127.0.0.1:8787/v1/flow/zero-dte/heatmap/SPY?metric=gex
     """
-    from replay.errors import MissingExtra
+    from replay.errors import InvalidKey, MissingExtra
     from replay.lake import open_lake
 
     try:
         from replay.server import serving
         from replay.server.clock import check_speed
         from replay.server.keys import read_keys
+        from replay.server.service import start_of
     except ModuleNotFoundError as error:
         if str(error.name).startswith("replay"):
             raise
@@ -95,6 +94,8 @@ def serve(
     target = None if log == "off" else log
     serving.check_host(host, keys=keys_path is not None)
     keys = None if keys_path is None else read_keys(keys_path)
+    if keys == []:
+        raise InvalidKey(f"{keys_path} holds no key, so that nobody could ask; `replay keys add NAME` adds one")
     serving.check_log(target)
     with open_lake(lake_path) as lake:
         settings = serving.settings_for(
@@ -112,28 +113,24 @@ def serve(
         )
         symbols = lake.symbols()
     bound = serving.listen(host, port)
-    click.echo(f"serving {serving.url_of(bound)}  {len(settings.spans)} sessions of {', '.join(symbols)}", err=True)
-    click.echo(f"endpoints {serving.url_of(bound)}docs", err=True)
-    click.echo(_clock_text(settings.clock.read().to_dict()), err=True)
-    if keys is None:
-        click.echo("no key is asked for, and this machine alone is served; --keys FILE asks for one", err=True)
-    serving.serve(settings, bound, workers)
+
+    def say() -> None:
+        url = serving.url_of(bound)
+        click.echo(f"serving {url}  {len(settings.spans)} sessions of {', '.join(symbols)}", err=True)
+        click.echo(f"endpoints {url}docs", err=True)
+        click.echo(_clock_text(settings.clock.read(), speed), err=True)
+        if keys is None:
+            click.echo("no key is asked for, and this machine alone is served; --keys FILE asks for one", err=True)
+
+    serving.serve(settings, bound, workers, say)
 
 
-def start_of(lake: Lake, at: str) -> int:
-    """Where the clock starts, microseconds; ``latest`` is the close of the lake's last session."""
-    from replay.errors import NoLake
-    from replay.sessions import parse_moment, to_us
-
-    if at.strip().lower() != LATEST:
-        return to_us(parse_moment(at, "at"))
-    dates = [each.date for each in lake.stored()]
-    if not dates:
-        raise NoLake(f"{lake.path} holds no session yet; `replay ingest` writes some, or give --at")
-    return to_us(parse_moment(max(dates)))
-
-
-def _clock_text(read: dict[str, object]) -> str:
-    wall = str(read["new_york"])[:19].replace("T", " ")
-    how = f"runs at {read['speed']:g}x" if read["running"] else "stands"
-    return f"clock {wall} New York, {how}{', through every session' if read['loop'] else ''}"
+def _clock_text(reading: Reading, speed: float) -> str:
+    told = reading.to_dict()
+    wall = str(told["new_york"])[:19].replace("T", " ")
+    how = f"runs at {speed:g}x" if reading.running else "stands"
+    if speed and not reading.running:
+        how = "stands: at that time no session is left to run through"
+    elif reading.loop:
+        how += ", through every session" if reading.running else "; once it has a speed it runs through every session"
+    return f"clock {wall} New York, {how}"

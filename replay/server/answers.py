@@ -87,27 +87,29 @@ class Answers:
     ) -> Response:
         """The body of a key as a response; made by ``make``, on a thread, where it is not at hand.
 
-        The key says all that the body depends on, the stored files too, so that its hash is the ``ETag`` and a reader
-        who has it is answered 304 without it.
+        The key says all that the body depends on, the stored files too, so that its hash is the ``ETag``; under it the
+        body is kept, and a reader who has it is answered 304 without it.
         """
         encoding = wanted_encoding(request.headers.get("accept-encoding", ""))
-        digest = hashlib.blake2b(repr((replay.__version__, key)).encode("utf-8", "surrogatepass"), digest_size=16)
-        tag = digest.hexdigest()
+        tag = hashlib.blake2b(
+            repr((replay.__version__, key)).encode("utf-8", "surrogatepass"), digest_size=16
+        ).hexdigest()
         headers = {"Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
         held = _held(request.headers.get("if-none-match", ""), tag)
         if held is not None:
             return Response(status_code=304, headers=headers | {"ETag": f'"{held}"'})
-        body = self.bodies.get(key)
+        body = self.bodies.get(tag)
         request.scope["replay.cached"] = body is not None
         if body is None:
-            body = await self._once(key, lambda: self.apart(make))
+            body = await self._once(tag, lambda: self.apart(make))
         if encoding is None or len(body) < _LEAST:
             return Response(body, headers=headers | {"ETag": f'"{tag}"'}, media_type=media_type)
         plain = body
-        packed = self.bodies.get((encoding, key))
+        own = f"{tag}-{encoding}"
+        packed = self.bodies.get(own)
         if packed is None:
-            packed = await self._once((encoding, key), lambda: self.apart(lambda: ENCODERS[encoding](plain)))
-        headers |= {"ETag": f'"{tag}-{encoding}"', "Content-Encoding": encoding}
+            packed = await self._once(own, lambda: self.apart(lambda: ENCODERS[encoding](plain)))
+        headers |= {"ETag": f'"{own}"', "Content-Encoding": encoding}
         return Response(packed, headers=headers, media_type=media_type)
 
     async def _once(self, key: Hashable, make: Callable[[], Awaitable[bytes]]) -> bytes:
@@ -138,6 +140,8 @@ def _held(given: str, tag: str) -> str | None:
     """The tag of a body, in whatever encoding, that ``If-None-Match`` names; ``None`` where it names none of it."""
     for part in given.split(","):
         each = part.strip().removeprefix("W/").strip('"')
+        if each == "*":
+            return tag
         if each == tag or (each.startswith(f"{tag}-") and each[len(tag) + 1 :] in ENCODERS):
             return each
     return None

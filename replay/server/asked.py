@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Final
 
 from starlette.convertors import Convertor, register_url_convertor
@@ -16,6 +17,7 @@ from replay.sessions import LATEST, from_us, iso_utc, parse_known_at, parse_mome
 
 _YES: Final = frozenset({"1", "true", "yes", "on"})
 _NO: Final = frozenset({"0", "false", "no", "off", ""})
+_OFFSET: Final = re.compile(r"(T[0-9:.]+) ([0-9]{2}:?[0-9]{2})\Z", re.ASCII)
 
 
 class _Symbol(Convertor[str]):
@@ -85,10 +87,16 @@ class Asked:
         if as_of is not None and at is not None:
             raise InvalidTime("at is another name of as_of; give one of them")
         given = at if as_of is None else as_of
-        moment = clock.read().now if given is None else to_us(parse_moment(given))
-        known = parse_known_at(self.one("known_at", InvalidTime), moment)
+        moment = clock.read().now if given is None else to_us(parse_moment(_with_plus(given)))
+        known_at = self.one("known_at", InvalidTime)
+        known = parse_known_at(None if known_at is None else _with_plus(known_at), moment)
         self._request.scope["replay.as_of"] = iso_utc(moment)
         return moment, known
+
+
+def _with_plus(text: str) -> str:
+    """A time with the ``+`` of its offset, which stands for a space in a query where it is not escaped."""
+    return _OFFSET.sub(r"\1+\2", text)
 
 
 def cut_text(known_at: int) -> str:

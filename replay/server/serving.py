@@ -7,12 +7,14 @@ import logging
 import multiprocessing
 import os
 import pathlib
+import re
+import secrets
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from typing import Any, Final
@@ -21,13 +23,14 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
-from replay.errors import CannotWrite, InvalidAddress
+from replay.errors import CannotWrite, InvalidAddress, NoLake
 from replay.lake import Lake, open_lake
 from replay.server.answers import CACHE_BYTES, Answers
 from replay.server.app import make_app
 from replay.server.clock import STATE_SIZE, ReplayClock, Span
 from replay.server.connection import Connection
-from replay.server.edge import LOOPBACK, Edge, is_loopback
+from replay.server.edge import Edge, is_loopback
+from replay.server.held import CAPACITY, Held
 from replay.server.keys import Guard, Key
 from replay.server.log import AccessLog
 from replay.server.service import Service
@@ -36,6 +39,8 @@ from replay.sessions import find_session, to_us
 from replay.storage.files import is_url
 
 KEEP_ALIVE_SECONDS: Final = 30
+_LAKE_SECONDS: Final = 0.5
+_ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9.\-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 GRACE_SECONDS: Final = 30
 """How long answers that have begun may take to end once the server was told to stop."""
 BACKLOG: Final = 2048
@@ -47,14 +52,16 @@ SWITCH_SECONDS: Final = 0.0005
 class Settings:
     """What each worker of a server is made from.
 
-    ``state`` and ``counts`` are memory that the workers share: of the clock and of the keys' quotas. ``log`` is where
-    the access log goes: a file's path, ``-`` for standard error, ``None`` for nowhere.
+    ``state``, ``counts`` and ``held`` are memory that the workers share: of the clock, of the keys' quotas, and of the
+    sessions that were there. ``log`` is where the access log goes: a file's path, ``-`` for standard error, ``None``
+    for nowhere.
     """
 
     lake: str
     spans: tuple[Span, ...]
     state: Any
     counts: Any
+    held: Any
     keys: tuple[Key, ...] | None = None
     runs: str | None = None
     origins: tuple[str, ...] = ()
@@ -97,9 +104,12 @@ def settings_for(
     cache_bytes: int = CACHE_BYTES,
     log: str | None = "-",
 ) -> Settings:
-    """Settings of a server on a lake, whose clock starts at a moment (microseconds) now."""
-    spans = []
-    for date in sorted({each.date for each in lake.stored()}):
+    """Settings of a server on a lake, whose clock starts at a moment (microseconds) once a worker is ready.
+
+    Raises :class:`~replay.errors.InvalidAddress` for an origin that no page can have.
+    """
+    spans, stored = [], lake.stored()
+    for date in sorted({each.date for each in stored}):
         session = find_session(date)
         if session is not None:
             spans.append((to_us(session.open), to_us(session.close)))
@@ -108,13 +118,17 @@ def settings_for(
         spans=tuple(spans),
         state=numbers(STATE_SIZE, workers),
         counts=numbers(2 * len(keys or ()), workers),
+        held=numbers(1 + CAPACITY, workers),
         keys=None if keys is None else tuple(keys),
         runs=None if runs is None else os.fspath(runs),
-        origins=tuple(origins),
+        origins=tuple(map(check_origin, origins)),
         cache_bytes=cache_bytes,
         log=log,
     )
-    made.clock.start(at, speed, loop=loop, version=int(time.time()))
+    held = Held(made.held)
+    for each in stored:
+        held.add(each.symbol, each.date)
+    made.clock.start(at, speed, loop=loop, course=secrets.randbits(40), begun=False)
     return made
 
 
@@ -125,20 +139,33 @@ def build(settings: Settings) -> ASGIApp:
 
 def _service(settings: Settings) -> Service:
     return Service(
-        open_lake(settings.lake, cache_bytes=settings.cache_bytes),
+        _opened(settings),
         settings.clock,
         Guard(settings.keys, settings.counts),
         Answers(settings.cache_bytes),
         Runs(None if settings.runs is None else pathlib.Path(settings.runs)),
+        Held(settings.held),
         near=not is_url(settings.lake),
         wall=lambda: time.time_ns() // 1000,
     )
 
 
+def _opened(settings: Settings) -> Lake:
+    """The lake; a worker that takes another's place while it is gone waits for it, and leaves requests to others."""
+    while True:
+        try:
+            return open_lake(settings.lake, cache_bytes=settings.cache_bytes)
+        except NoLake:
+            if multiprocessing.parent_process() is None:
+                raise
+            time.sleep(_LAKE_SECONDS)
+
+
 def _application(service: Service, settings: Settings) -> ASGIApp:
-    hosts = LOOPBACK if settings.keys is None else None
     log = None if settings.log is None else AccessLog(settings.log).write
-    return Edge(make_app(service, settings.origins), hosts, log)
+    made = Edge(make_app(service, settings.origins), log, None if settings.keys is None else service.is_key)
+    service.clock.begin()
+    return made
 
 
 def check_log(target: str | None) -> None:
@@ -149,6 +176,13 @@ def check_log(target: str | None) -> None:
                 pass
         except OSError as error:
             raise CannotWrite(str(target), error) from error
+
+
+def check_origin(origin: str) -> str:
+    """``origin``, or :class:`~replay.errors.InvalidAddress` unless it is one as browsers send it."""
+    if _ORIGIN.fullmatch(origin) is None:
+        raise InvalidAddress(f"origin {origin!r} is to be a scheme and a host, such as http://localhost:3000")
+    return origin
 
 
 def check_host(host: str, *, keys: bool) -> None:
@@ -189,10 +223,10 @@ def url_of(bound: socket.socket) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-def serve(settings: Settings, bound: socket.socket, workers: int = 1) -> None:
+def serve(settings: Settings, bound: socket.socket, workers: int = 1, ready: Callable[[], object] = int) -> None:
     """Serve on a socket until told to stop by SIGINT or SIGTERM; answers that have begun are finished.
 
-    A worker that dies is replaced by another.
+    A worker that dies is replaced by another. ``ready`` is called once a signal from then on stops it as it should.
     """
     config = uvicorn.Config(
         functools.partial(_worker, settings),
@@ -209,13 +243,21 @@ def serve(settings: Settings, bound: socket.socket, workers: int = 1) -> None:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    # uvicorn hands a signal on once it has stopped; having stopped as asked is no failure.
+    if workers > 1:
+        supervisor = Multiprocess(config, sockets=[bound])  # which takes signals from here on
+        ready()
+        supervisor.run()
+        return
+    server = uvicorn.Server(config)
+
+    def told(_number: int, _frame: object) -> None:
+        """A signal before uvicorn takes them itself; it also hands them on here once it has stopped."""
+        server.should_exit = True
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stopped)
-    if workers == 1:
-        uvicorn.Server(config).run(sockets=[bound])
-    else:
-        Multiprocess(config, sockets=[bound]).run()
+        signal.signal(number, told)
+    ready()
+    server.run(sockets=[bound])
 
 
 def _worker(settings: Settings) -> ASGIApp:
@@ -233,7 +275,3 @@ def _worker(settings: Settings) -> ASGIApp:
 def _end_with(parent: BaseProcess) -> None:
     parent.join()
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _stopped(_number: int, _frame: object) -> None:
-    """A signal after the server has stopped."""
