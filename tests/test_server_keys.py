@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from replay.cli import main
 from replay.errors import InvalidAddress
 from replay.server import serving
-from replay.server.keys import Key
+from replay.server.keys import Key, add_key, read_keys
 from tests import lakes
 from tests.lakes import MINUTE, SECOND, at
 from tests.server import CLOCK, HEATMAP, SERIES, STREAM, STRIKE_FLOW, Answer, Local, Time, refused, running
@@ -104,6 +104,15 @@ def test_a_name_that_is_none_is_refused(tmp_path: pathlib.Path, name: str) -> No
     path = tmp_path / "keys.toml"
     assert "error: invalid_key: name" in refused("keys", "add", "--keys", str(path), "--", name)
     assert not path.exists()
+
+
+def test_keys_that_are_added_at_once_are_all_kept(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "keys.toml"
+    names = [f"name{i}" for i in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda name: add_key(path, name, "alpha"), names))
+    kept = {each.name: each.digest for each in read_keys(path)}
+    assert kept == {name: hashlib.sha256(key.encode()).hexdigest() for name, key in zip(names, made, strict=True)}
 
 
 def test_what_cannot_be_done_is_said(tmp_path: pathlib.Path) -> None:
@@ -318,10 +327,13 @@ def test_a_server_with_keys_counts_over_workers_and_logs_no_key(day: pathlib.Pat
         for query in (
             f"apiKey={keys['ann']}", f"metric=gex&apiKey={keys['ann']}&minutes=5", f"api%4Bey={keys['ann']}",
             f"apikey={keys['ann']}", f"metric=wrong&apiKey={keys['ann']}", f"APIKEY={keys['ann']}", f"+apiKey={keys['ann']}",
-            f"apiKey=x&apiKey={keys['ann']}",
+            f"apiKey=x&apiKey={keys['ann']}", f"minutes=1;apiKey={keys['ann']}", f"api_key={keys['ann']}",
+            f"key={keys['ann']}", f"X-Api-Key={keys['ann']}", f"metric={keys['ann']}", f"token={keys['ann']}",
         ):  # fmt: skip
             server.get(f"{HEATMAP}SPY?{query}")
             server.get(f"/nothing?{query}")
+        server.get(f"{HEATMAP}SPY&apiKey={keys['ann']}")
+        server.get(f"/nothing/{keys['ann']}/more")
         server.get(HEATMAP + "SPY", {"X-Api-Key": keys["ann"] + "x"})
         server.ask(CLOCK, "POST", headers=ann, body={"step": "x"})
         with socket.create_connection(("127.0.0.1", server.port)) as raw:

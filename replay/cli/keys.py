@@ -80,4 +80,4 @@ def remove(name: str, path: pathlib.Path) -> None:
     from replay.server.keys import remove_key
 
     remove_key(path, name)
-    click.echo(f"{name} is out of {path}", err=True)
+    click.echo(f"{name} is out of {path}; a server that runs lets its key in until it is started anew", err=True)

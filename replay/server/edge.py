@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import re
 import time
 import urllib.parse
 from collections.abc import Callable, Iterable
@@ -14,15 +15,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from replay.server.refusals import failure_body
 
-LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
-"""Names under which a server that asks for no key may be met: a page of another name that leads here is not let in."""
-
-SECRET: Final = frozenset({"apikey"})
-"""Query parameters, in lower case, that stand in no log."""
-
 HEAD: Final = "replay.head"
 """In the scope of a request that is answered as if it were a GET: true where only the head is wanted."""
 
+_OWN_HOSTS: Final = (
+    "a server that asks for no key is met as 127.0.0.1, localhost or [::1] alone, so that no page of another name "
+    "reaches it; start it with --keys to be met under any"
+)
+_HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:\[\]]*))(?::[0-9]*)?", re.ASCII)
+_PARTS: Final = re.compile(r"([&;/?])", re.ASCII)
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_\-]{20,}", re.ASCII)
 _LOGGED: Final = 2_000  # characters of a path or a query
 _PROTECTION: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -38,16 +40,19 @@ class Edge:
 
     Parameters
     ----------
-    hosts
-        Names that ``Host`` may have, beside this machine's own addresses; ``None``: any.
     log
         Takes one line of JSON a request, bytes; ``None``: no log.
+    is_key
+        Whether a text is somebody's key, which stands in no log; ``None``: no key is asked for, and ``Host`` has to
+        name this machine.
     """
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str] | None, log: Callable[[bytes], object] | None) -> None:
+    def __init__(
+        self, app: ASGIApp, log: Callable[[bytes], object] | None, is_key: Callable[[str], bool] | None
+    ) -> None:
         self._app = app
-        self._hosts = hosts
         self._log = log
+        self._is_key = is_key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -69,27 +74,56 @@ class Edge:
         if scope["method"] == "HEAD":
             inner = dict(scope, method="GET") | {HEAD: True}  # the server leaves the body out
         try:
-            if self._hosts is not None and not (host_of(scope) in self._hosts or is_loopback(host_of(scope))):
-                await _plain(sending, 400, failure_body("invalid_host", "this host name is not served here"))
+            if self._is_key is None and not is_loopback(host_of(scope)):
+                await _plain(sending, 400, failure_body("invalid_host", _OWN_HOSTS))
             else:
                 await self._app(inner, receive, sending)
         except Exception:
-            faults.exception("%s %s failed", scope["method"], scope["path"][:_LOGGED])
+            faults.exception("%s %s failed", scope["method"], self._without_keys(scope["path"]))
             if told["status"] and not told["whole"]:
                 raise
             if not told["status"]:
                 await _plain(sending, 500, failure_body("internal_error", "the server failed; its log says why"))
         finally:
             if self._log is not None:
-                self._log(_line(scope, inner, told, time.perf_counter() - begun))
+                self._log(self._line(scope, inner, told, time.perf_counter() - begun))
+
+    def _line(self, scope: Scope, inner: Scope, told: dict[str, int], seconds: float) -> bytes:
+        """One request as a line of JSON. A key never stands in it, its owner's name does."""
+        record: dict[str, Any] = {
+            "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "client": (scope.get("client") or ("",))[0],
+            "method": scope["method"],
+            "path": self._without_keys(scope["path"]),
+            "query": self._without_keys(scope["query_string"].decode("latin-1")),
+            "status": told["status"],
+            "bytes": 0 if scope["method"] == "HEAD" else told["bytes"],
+            "ms": round(seconds * 1000, 3),
+        }
+        for name in ("key", "as_of", "cached"):
+            if (value := inner.get(f"replay.{name}")) is not None:
+                record[name] = value
+        return orjson.dumps(record) + b"\n"
+
+    def _without_keys(self, text: str) -> str:
+        """A path or a query string as it was sent, cut where it is long; what is or may be a key is left out."""
+        parts = _PARTS.split(text)
+        for i, part in enumerate(parts):
+            name, equals, _ = part.partition("=")
+            if equals and "key" in urllib.parse.unquote(name).lower():
+                parts[i] = f"{name}=…"
+        text = "".join(parts)
+        if self._is_key is not None:
+            is_key = self._is_key
+            text = _TOKEN.sub(lambda found: "…" if is_key(found[0]) else found[0], text)
+        return text[:_LOGGED].encode("utf-8", "replace").decode()
 
 
 def host_of(scope: Scope) -> str:
-    """The host name a request was sent to, without its port; empty where it names none."""
+    """The host name a request was sent to, without its port; empty where it names none, or none that can be."""
     host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1").lower()
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.rpartition(":")[0] if ":" in host else host
+    found = _HOST.fullmatch(host)
+    return "" if found is None else found[1] or found[2]
 
 
 def is_loopback(host: str) -> bool:
@@ -114,39 +148,3 @@ async def _plain(send: Send, status: int, body: bytes) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-def _line(scope: Scope, inner: Scope, told: dict[str, int], seconds: float) -> bytes:
-    """One request as a line of JSON. The key itself never stands in it, its owner's name does."""
-    record: dict[str, Any] = {
-        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "client": (scope.get("client") or ("",))[0],
-        "method": scope["method"],
-        "path": scope["path"][:_LOGGED],
-        "query": _without_secrets(scope["query_string"])[:_LOGGED],
-        "status": told["status"],
-        "bytes": told["bytes"],
-        "ms": round(seconds * 1000, 3),
-    }
-    for name in ("key", "as_of", "cached", "fault"):
-        if (value := inner.get(f"replay.{name}")) is not None:
-            record[name] = value
-    return orjson.dumps(record) + b"\n" if _is_text(record) else orjson.dumps(record | {"path": "?"}) + b"\n"
-
-
-def _is_text(record: dict[str, Any]) -> bool:
-    """Whether a path can be written as UTF-8, which one with lone surrogates cannot."""
-    try:
-        record["path"].encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _without_secrets(query: bytes) -> str:
-    """A query string as it was sent, keys' values left out."""
-    parts = []
-    for part in query.decode("latin-1").split("&"):
-        name = urllib.parse.unquote_plus(part.partition("=")[0]).strip().lower()
-        parts.append(f"{part.partition('=')[0]}=…" if name in SECRET else part)
-    return "&".join(parts)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import os
 import pathlib
 import re
 import secrets
+import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from replay.errors import CannotWrite, InvalidKey, QuotaExceeded, TierRestricted, Unauthorized
 from replay.sessions import SECOND, iso_utc
+
+if sys.platform != "win32":
+    import fcntl
 
 DAY: Final = 24 * 60 * 60
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}", re.ASCII)
@@ -108,21 +113,41 @@ def add_key(path: pathlib.Path, name: str, plan: str) -> str:
 
     Raises :class:`~replay.errors.InvalidKey` for a name that has one, and what :func:`read_keys` raises.
     """
-    keys = read_keys(path) if path.exists() else []
-    if check_name(name) in {each.name for each in keys}:
-        raise InvalidKey(f"{path} has a key of {name} already; remove it first, or choose another name")
+    check_name(name)
     made = secrets.token_urlsafe(_BYTES)
-    _write(path, [*keys, Key(name, check_plan(plan), digest_of(made))])
+    with _alone(path):
+        keys = read_keys(path) if path.exists() else []
+        if name in {each.name for each in keys}:
+            raise InvalidKey(f"{path} has a key of {name} already; remove it first, or choose another name")
+        _write(path, [*keys, Key(name, check_plan(plan), digest_of(made))])
     return made
 
 
 def remove_key(path: pathlib.Path, name: str) -> None:
     """Take a key out of a file; raises :class:`~replay.errors.InvalidKey` listing the names if it has none of it."""
-    keys = read_keys(path)
-    left = [each for each in keys if each.name != name]
-    if len(left) == len(keys):
-        raise InvalidKey(f"{path} has no key of {name!r}; it has {', '.join(each.name for each in keys) or 'none'}")
-    _write(path, left)
+    with _alone(path):
+        keys = read_keys(path)
+        left = [each for each in keys if each.name != name]
+        if len(left) == len(keys):
+            raise InvalidKey(f"{path} has no key of {name!r}; it has {', '.join(each.name for each in keys) or 'none'}")
+        _write(path, left)
+
+
+@contextlib.contextmanager
+def _alone(path: pathlib.Path) -> Iterator[None]:
+    """Hold the file's folder against others who change it, so that no key is lost between reading and writing."""
+    if sys.platform == "win32":  # it has no such locks
+        yield
+        return
+    try:
+        folder = os.open(path.resolve().parent, os.O_RDONLY)
+    except OSError as error:
+        raise CannotWrite(str(path), error) from error
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _write(path: pathlib.Path, keys: Sequence[Key]) -> None:
@@ -173,6 +198,10 @@ class Guard:
         if found < 0 or not presented:
             raise Unauthorized("Invalid API key.")
         return found
+
+    def knows(self, text: str) -> bool:
+        """Whether a text is a key that is known."""
+        return bool(self._digests) and digest_of(text).encode() in self._digests
 
     def key(self, number: int) -> Key:
         """The key of a number."""
