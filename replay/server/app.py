@@ -65,10 +65,10 @@ def _add_pages(app: FastAPI) -> None:
 
 
 def _add_refusals(app: FastAPI) -> None:
-    async def refused(request: Request, error: Exception) -> Response:
+    async def refused(_: Request, error: Exception) -> Response:
         assert isinstance(error, ReplayError)
         if not isinstance(error, RequestError) and error.http_status >= 500:
-            faults.warning("%s: %s", request.url.path[:200], error)
+            faults.warning("%s", error)
         return refusal(error)
 
     async def unreadable(request: Request, error: Exception) -> Response:

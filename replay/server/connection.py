@@ -59,7 +59,7 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._in_head:
             self._head += len(data)
-            if self._arriving is None:
+            if self._arriving is None and (self.cycle is None or self.cycle.response_complete):
                 self._expect()
         super().data_received(data)
         if self._in_head and self._head > HEAD_BYTES and not self.transport.is_closing():

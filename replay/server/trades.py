@@ -28,7 +28,10 @@ class Runs:
             return {}
         if (self._folder / RUN).is_file():
             return {self._folder.resolve().name: self._folder}
-        found = (each for each in self._folder.iterdir() if (each / RUN).is_file())
+        try:
+            found = [each for each in self._folder.iterdir() if (each / RUN).is_file()]
+        except OSError:
+            raise InvalidRun("the folder of runs cannot be read") from None
         return {each.name: each for each in sorted(found)}
 
     def listing(self) -> list[dict[str, Any]]:

@@ -116,7 +116,10 @@ def strike_flow(
     )
     rows = window.take(window.has_strikes)
     if len(rows) and not any(rows.lists[column].known.any() for column in _COLUMNS[1:]):
-        raise NoStrikeData(f"{name} has samples in the window, none with flow in gamma-dollars and contracts")
+        raise NoStrikeData(
+            f"{name} has samples in the window, none with flow in gamma-dollars and contracts, "
+            "which `replay ingest trades` writes"
+        )
     bucket = rows.ts - rows.ts % MINUTE
     _, laid = align(rows.lists["strike"], [rows.lists[column] for column in _COLUMNS[1:]])
     gamma, calls, puts = (sum_over(bucket, finite(matrix)) for matrix in laid)
