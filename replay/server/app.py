@@ -22,7 +22,8 @@ faults = logging.getLogger("replay.server")
 _DESCRIPTION = """The live zero-DTE heatmap endpoint at any past moment, from a lake of stored snapshots.
 
 Requests are answered for the moment that the replay's clock shows, `GET /replay/clock`, or for the one that `as_of`
-names. Each answer shows what was known then, and nothing later."""
+names, and show what was known then and nothing later. What there is, `GET /replay/sessions` and the page's own
+endpoints, is told whole, whatever the clock shows."""
 
 
 def make_app(service: Service, origins: tuple[str, ...] = ()) -> FastAPI:

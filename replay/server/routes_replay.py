@@ -73,7 +73,7 @@ def _clock_routes(router: APIRouter, service: Service) -> None:
         tags=["clock"],
         summary="The moment that requests are answered for",
         response_class=Response,
-        responses=shapes.answers(shapes.CLOCK, "free"),
+        responses=shapes.answers(shapes.CLOCK, "free", reads=False),
     )
     async def read_clock(request: Request) -> Response:
         service.admit(request, "free")
@@ -210,7 +210,7 @@ def _session_routes(router: APIRouter, service: Service) -> None:
         tags=["sessions"],
         summary="A heatmap as long rows of CSV, the bytes of `replay heatmap --format csv`",
         response_class=Response,
-        responses=shapes.answers({"type": "string"}, "alpha", media_type="text/csv"),
+        responses=shapes.answers({"type": "string"}, "alpha", media_type="text/csv", cached=True),
         openapi_extra={"parameters": [shapes.METRIC, shapes.MODE, shapes.MINUTES, *shapes.MOMENT]},
     )
     async def table(request: Request, symbol: str) -> Response:  # noqa: ARG001
@@ -243,7 +243,7 @@ def _tape_routes(router: APIRouter, service: Service) -> None:
         tags=["page"],
         summary="Every stored row of a session with one metric, as arrays",
         response_class=Response,
-        responses=shapes.answers(shapes.BINARY, "alpha", media_type=tapes.MEDIA_TYPE),
+        responses=shapes.answers(shapes.BINARY, "alpha", media_type=tapes.MEDIA_TYPE, cached=True),
         openapi_extra={"parameters": [shapes.DATE, shapes.METRIC, shapes.TIER]},
     )
     async def tape(request: Request, symbol: str) -> Response:  # noqa: ARG001
@@ -262,7 +262,7 @@ def _tape_routes(router: APIRouter, service: Service) -> None:
         tags=["page"],
         summary="The levels of every stored row of a session, as arrays",
         response_class=Response,
-        responses=shapes.answers(shapes.BINARY, "alpha", media_type=tapes.MEDIA_TYPE),
+        responses=shapes.answers(shapes.BINARY, "alpha", media_type=tapes.MEDIA_TYPE, cached=True),
         openapi_extra={"parameters": [shapes.DATE, shapes.TIER]},
     )
     async def tape_levels(request: Request, symbol: str) -> Response:  # noqa: ARG001
@@ -282,7 +282,7 @@ def _run_routes(router: APIRouter, service: Service) -> None:
         tags=["page"],
         summary="The runs that can be laid over a heatmap",
         response_class=Response,
-        responses=shapes.answers(shapes.RUNS, "alpha"),
+        responses=shapes.answers(shapes.RUNS, "alpha", reads=False),
     )
     async def runs(request: Request) -> Response:
         service.admit(request, "alpha")
@@ -294,7 +294,7 @@ def _run_routes(router: APIRouter, service: Service) -> None:
         tags=["page"],
         summary="What a run traded in a session",
         response_class=Response,
-        responses=shapes.answers({"type": "object"}, "alpha"),
+        responses=shapes.answers({"type": "object"}, "alpha", reads=False),
         openapi_extra={"parameters": [_symbol_parameter() | {"required": True}, shapes.DATE]},
     )
     async def run(request: Request, name: str) -> Response:

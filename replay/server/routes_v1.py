@@ -35,7 +35,7 @@ def routes(service: Service) -> APIRouter:
         operation_id="heatmap",
         summary="Strike x time matrix of a session",
         response_class=Response,
-        responses=shapes.answers(shapes.HEATMAP, "alpha"),
+        responses=shapes.answers(shapes.HEATMAP, "alpha", cached=True),
         openapi_extra={
             "parameters": [
                 *(shapes.METRIC, shapes.MODE, shapes.BAR, shapes.MINUTES, *shapes.MOMENT),
@@ -84,7 +84,7 @@ def routes(service: Service) -> APIRouter:
         operation_id="series",
         summary="Headline numbers over time",
         response_class=Response,
-        responses=shapes.answers(shapes.SERIES, "growth"),
+        responses=shapes.answers(shapes.SERIES, "growth", cached=True),
         openapi_extra={"parameters": [shapes.SERIES_BAR, shapes.MINUTES, *shapes.MOMENT]},
     )
     async def headline_series(request: Request, symbol: str) -> Response:  # noqa: ARG001  # for the document
@@ -108,7 +108,7 @@ def routes(service: Service) -> APIRouter:
         operation_id="strike_flow",
         summary="Signed flow per strike and minute",
         response_class=Response,
-        responses=shapes.answers(shapes.STRIKE_FLOW, "alpha"),
+        responses=shapes.answers(shapes.STRIKE_FLOW, "alpha", cached=True),
         openapi_extra={"parameters": [shapes.BAR, shapes.MINUTES, *shapes.MOMENT, shapes.GAPS]},
     )
     async def flow_by_strike(request: Request, symbol: str) -> Response:  # noqa: ARG001  # for the document

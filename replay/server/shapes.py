@@ -35,9 +35,10 @@ MINUTES: Final = _parameter(
 )
 AS_OF: Final = _parameter(
     "as_of",
-    "The moment, in place of the clock's: ISO 8601, without an offset New York, a date is its close. Also `at`.",
+    "The moment, in place of the clock's: ISO 8601, without an offset New York, a date is its close.",
     _TEXT | {"examples": ["2026-07-24T14:30", "2026-07-24T18:30:00Z", "2026-07-24"]},
 )
+AT: Final = _parameter("at", "Another name of `as_of`; one of the two.", _TEXT)
 KNOWN_AT: Final = _parameter("known_at", "Use what was recorded by then; `latest`: everything since.", _TEXT)
 TIER: Final = _parameter("tier", "Read this tier alone; else the finest there is.", _of(*contract.TIERS))
 GAPS: Final = _parameter("gaps", "List stretches without data in gap_intervals.", {"type": "boolean", "default": False})
@@ -49,7 +50,7 @@ SHARE: Final = _parameter(
 )
 CONVENTIONS: Final = _parameter("conventions", "State exposures under these; else as stored.", _TEXT)
 DATE: Final = _parameter("date", "The session.", _DATE) | {"required": True}
-MOMENT: Final = [AS_OF, KNOWN_AT, TIER]
+MOMENT: Final = [AS_OF, AT, KNOWN_AT, TIER]
 
 
 def _object(fields: dict[str, Schema]) -> Schema:
@@ -171,17 +172,28 @@ def _answer(description: str, schema: Schema, media_type: str = "application/jso
 
 
 def answers(
-    body: Schema, plan: str | None, *, media_type: str = "application/json", description: str = "The answer."
+    body: Schema,
+    plan: str | None,
+    *,
+    media_type: str = "application/json",
+    description: str = "The answer.",
+    cached: bool = False,
+    reads: bool = True,
 ) -> dict[int | str, Schema]:
-    """Every answer of an endpoint that wants a plan, ``None`` for one that is open."""
+    """Every answer of an endpoint that wants a plan, ``None`` for one that is open.
+
+    ``cached``: it has an ``ETag``. ``reads``: it needs the lake.
+    """
     found: dict[int | str, Schema] = {
         200: _answer(description, body, media_type),
-        304: {"description": "The reader has it: If-None-Match names it."},
         400: _answer("A parameter that is refused; `error` says which.", _ERROR),
         404: _answer("Nothing at this path.", _ERROR),
         405: _answer("Another method than those served.", _ERROR),
-        503: _answer("Stored data cannot be read just now.", _ERROR),
     }
+    if cached:
+        found[304] = {"description": "The reader has it: If-None-Match names it."}
+    if reads:
+        found[503] = _answer("Stored data cannot be read just now.", _ERROR)
     if plan is not None:
         needed = PLANS[plan].name
         found |= {
