@@ -48,7 +48,8 @@ def goldens(project: pytest.Pytester) -> dict[str, bytes]:
 
 def run(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     """Without what these tests have no use for: a plugin that takes most of a second to load."""
-    return project.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:hypothesispytest", *arguments)
+    idle = ("cacheprovider", "hypothesispytest", "schemathesis", "anyio")  # which take longer to load than the tests
+    return project.runpytest_subprocess(*(f"-pno:{name}" for name in idle), *arguments)
 
 
 def change(path: pathlib.Path, how: Callable[[Any], object]) -> None:
