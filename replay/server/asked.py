@@ -10,8 +10,27 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from replay.contract import normalise_symbol
-from replay.errors import InvalidGapPolicy, InvalidOpenInterest, InvalidTime, RequestError
+from replay.contract import (
+    BAR,
+    MINUTES_DEFAULT,
+    check_bar,
+    check_metric,
+    check_minutes,
+    check_mode,
+    check_tier,
+    normalise_symbol,
+)
+from replay.errors import (
+    BarUnavailable,
+    InvalidGapPolicy,
+    InvalidMetric,
+    InvalidMinutes,
+    InvalidMode,
+    InvalidOpenInterest,
+    InvalidTier,
+    InvalidTime,
+    RequestError,
+)
 from replay.server.clock import ReplayClock
 from replay.sessions import LATEST, from_us, iso_utc, parse_known_at, parse_moment, to_us
 
@@ -53,6 +72,26 @@ class Asked:
         """As :meth:`one`, with a default."""
         value = self.one(name, wrong)
         return default if value is None else value
+
+    def metric(self) -> str:
+        """The metric, ``gex`` where none is given."""
+        return check_metric(self.text("metric", InvalidMetric, "gex"))
+
+    def mode(self) -> str:
+        """The mode, ``raw`` where none is given."""
+        return check_mode(self.text("mode", InvalidMode, "raw"))
+
+    def minutes(self) -> int:
+        """How far to look back, clamped."""
+        return check_minutes(self.text("minutes", InvalidMinutes, str(MINUTES_DEFAULT)))
+
+    def bar(self) -> str:
+        """The contract's bar."""
+        return check_bar(self.text("bar", BarUnavailable, BAR))
+
+    def tier(self) -> str | None:
+        """The tier to read alone; ``None`` for the finest there is."""
+        return check_tier(self.one("tier", InvalidTier))
 
     def flag(self, name: str) -> bool:
         """A parameter that is yes or no; not given is no."""

@@ -14,11 +14,7 @@ from replay import contract, tables
 from replay.errors import (
     InvalidClock,
     InvalidDuration,
-    InvalidMetric,
-    InvalidMinutes,
-    InvalidMode,
     InvalidSymbol,
-    InvalidTier,
     InvalidTime,
 )
 from replay.server import shapes, tapes
@@ -27,7 +23,6 @@ from replay.server.clock import Reading
 from replay.server.connection import ENDLESS, STOPPING
 from replay.server.edge import HEAD
 from replay.server.refusals import JSON
-from replay.server.routes_v1 import MINUTES
 from replay.server.service import Service, start_of
 from replay.server.stream import Stream, Wanted, parse_place, place_since
 from replay.sessions import (
@@ -179,9 +174,9 @@ def _session_routes(router: APIRouter, service: Service) -> None:
         asked = Asked(request)
         wanted = Wanted(
             asked.symbol(),
-            contract.check_metric(asked.text("metric", InvalidMetric, "gex")),
-            contract.check_mode(asked.text("mode", InvalidMode, "raw")),
-            contract.check_tier(asked.one("tier", InvalidTier)),
+            asked.metric(),
+            asked.mode(),
+            asked.tier(),
         )
         last, since = request.headers.get("last-event-id"), asked.one("since", InvalidTime)
         place = None
@@ -217,11 +212,11 @@ def _session_routes(router: APIRouter, service: Service) -> None:
         service.admit(request, "alpha")
         asked = Asked(request)
         name = asked.symbol()
-        metric = contract.check_metric(asked.text("metric", InvalidMetric, "gex"))
-        mode = contract.check_mode(asked.text("mode", InvalidMode, "raw"))
-        minutes = contract.check_minutes(asked.text("minutes", InvalidMinutes, MINUTES))
+        metric = asked.metric()
+        mode = asked.mode()
+        minutes = asked.minutes()
         as_of, known = asked.moment(service.clock)
-        tier = contract.check_tier(asked.one("tier", InvalidTier))
+        tier = asked.tier()
         files = await service.files(name, session_date(as_of))
 
         def make() -> bytes:
@@ -249,8 +244,8 @@ def _tape_routes(router: APIRouter, service: Service) -> None:
     async def tape(request: Request, symbol: str) -> Response:  # noqa: ARG001
         service.admit(request, "alpha")
         asked = Asked(request)
-        name, date, tier = asked.symbol(), _date(asked), contract.check_tier(asked.one("tier", InvalidTier))
-        metric = contract.check_metric(asked.text("metric", InvalidMetric, "gex"))
+        name, date, tier = asked.symbol(), _date(asked), asked.tier()
+        metric = asked.metric()
         key = ("tape", name, date, metric, tier, await service.files(name, date))
         return await service.answers.give(
             request, key, lambda: tapes.tape_bytes(service.lake, name, date, metric, tier), tapes.MEDIA_TYPE
@@ -268,7 +263,7 @@ def _tape_routes(router: APIRouter, service: Service) -> None:
     async def tape_levels(request: Request, symbol: str) -> Response:  # noqa: ARG001
         service.admit(request, "alpha")
         asked = Asked(request)
-        name, date, tier = asked.symbol(), _date(asked), contract.check_tier(asked.one("tier", InvalidTier))
+        name, date, tier = asked.symbol(), _date(asked), asked.tier()
         key = ("levels", name, date, tier, await service.files(name, date))
         return await service.answers.give(
             request, key, lambda: tapes.levels_bytes(service.lake, name, date, tier), tapes.MEDIA_TYPE

@@ -6,14 +6,9 @@ from fastapi import APIRouter, Request, Response
 
 from replay import contract
 from replay.errors import (
-    BarUnavailable,
     InvalidBar,
     InvalidConventions,
-    InvalidMetric,
-    InvalidMinutes,
-    InvalidMode,
     InvalidOpenInterest,
-    InvalidTier,
 )
 from replay.server import shapes
 from replay.server.asked import Asked, cut_text
@@ -22,8 +17,6 @@ from replay.server.service import Service
 from replay.sessions import from_us, session_date
 from replay.siblings.series import series
 from replay.siblings.strike_flow import strike_flow
-
-MINUTES = str(contract.MINUTES_DEFAULT)
 
 
 def routes(service: Service) -> APIRouter:
@@ -47,12 +40,12 @@ def routes(service: Service) -> APIRouter:
         service.admit(request, "alpha")
         asked = Asked(request)
         name = asked.symbol()
-        contract.check_bar(asked.text("bar", BarUnavailable, contract.BAR))
-        metric = contract.check_metric(asked.text("metric", InvalidMetric, "gex"))
-        mode = contract.check_mode(asked.text("mode", InvalidMode, "raw"))
-        minutes = contract.check_minutes(asked.text("minutes", InvalidMinutes, MINUTES))
+        asked.bar()
+        metric = asked.metric()
+        mode = asked.mode()
+        minutes = asked.minutes()
         as_of, known = asked.moment(service.clock)
-        tier = contract.check_tier(asked.one("tier", InvalidTier))
+        tier = asked.tier()
         gaps, share = asked.flag("gaps"), asked.share()
         oi = asked.text("oi", InvalidOpenInterest, "settled")
         conventions = asked.one("conventions", InvalidConventions)
@@ -92,9 +85,9 @@ def routes(service: Service) -> APIRouter:
         asked = Asked(request)
         name = asked.symbol()
         bar = contract.check_series_bar(asked.text("bar", InvalidBar, "30s"))
-        minutes = contract.check_minutes(asked.text("minutes", InvalidMinutes, MINUTES))
+        minutes = asked.minutes()
         as_of, known = asked.moment(service.clock)
-        tier = contract.check_tier(asked.one("tier", InvalidTier))
+        tier = asked.tier()
         files = await service.files(name, session_date(as_of))
 
         def make() -> bytes:
@@ -115,10 +108,10 @@ def routes(service: Service) -> APIRouter:
         service.admit(request, "alpha")
         asked = Asked(request)
         name = asked.symbol()
-        bar = contract.check_bar(asked.text("bar", BarUnavailable, contract.BAR))
-        minutes = contract.check_minutes(asked.text("minutes", InvalidMinutes, MINUTES))
+        bar = asked.bar()
+        minutes = asked.minutes()
         as_of, known = asked.moment(service.clock)
-        tier, gaps = contract.check_tier(asked.one("tier", InvalidTier)), asked.flag("gaps")
+        tier, gaps = asked.tier(), asked.flag("gaps")
         files = await service.files(name, session_date(as_of))
 
         def make() -> bytes:
