@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import shutil
 import time
 from collections.abc import Sequence
 from typing import Any
+
+from tests import lakes
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = (
@@ -13,6 +16,22 @@ QUIET = (
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 _PATIENCE = 20.0  # seconds; what is waited for takes a fraction of one
+
+
+# The state that an address without parameters stands for, but for what it shows.
+_FRESH = {
+    "metric": "gex", "mode": "raw", "bar": None, "minutes": 390, "known": "stood", "knownAt": None, "tier": "", "run": "",
+    "theme": "auto", "flips": None, "limit": None, "low": None, "high": None,
+}  # fmt: skip
+_RESET = """patch => {
+  const { player } = replayPage;
+  player.pause();
+  player.follow(false);
+  [player.speed, replayPage.step] = [60, "60"];
+  document.activeElement?.blur();
+  for (const each of document.querySelectorAll("#newest, #trades")) each.open = false;
+  replayPage.change(patch);
+}"""
 
 
 class Look:
@@ -54,6 +73,13 @@ class Look:
     def settle(self) -> None:
         """Wait until what was asked for is loaded and drawn."""
         self.until("replayPage.settled()")
+
+    def fresh(self, asked: str, as_of: int | None = None, **state: Any) -> None:
+        """Go to a symbol and session, ``SPY 2026-07-24``, as if the page were just opened at a moment of it."""
+        symbol, date = asked.split()
+        moment = lakes.at("16:00", dt.date.fromisoformat(date)) if as_of is None else as_of
+        self.page.evaluate(_RESET, _FRESH | {"symbol": symbol, "date": date, "asOf": moment} | state)
+        self.settle()
 
     def show(self, **state: Any) -> None:
         """Go to another state, and wait until it is loaded and drawn."""

@@ -3,8 +3,9 @@
 import { copyLink, saveBytes, savePicture } from "./downloads.js";
 import { listen } from "./keys.js";
 import { stepFrom } from "./player.js";
+import { sentenceOf } from "./server.js";
 import { zoomed } from "./sight.js";
-import { BARS, KNOWN, METRICS, THEMES } from "./state.js";
+import { BARS, KNOWN, METRICS, THEMES, wantsFlips } from "./state.js";
 import { SECOND } from "./time.js";
 
 const byId = (id) => document.getElementById(id);
@@ -49,7 +50,7 @@ function moves(page) {
     speed: (by) => page.player.change(by),
     step: (by) => to(() => stepFrom(page.state.asOf, page.step, by, page.shelf.tape, track())),
     jump: (seconds) => to(() => page.state.asOf + seconds * SECOND),
-    ends: (side) => to(() => (side < 0 ? page.reach.from : page.reach.to)),
+    ends: (side) => to(() => (side < 0 ? page.reach.from : (page.shelf.tape?.close ?? page.reach.to))),
   };
 }
 
@@ -60,10 +61,10 @@ function choices(page) {
   return {
     nextMetric: () => next("metric", METRICS),
     nextMode: () => next("mode", ["raw", "delta"]),
-    nextBar: () => next("bar", BARS),
+    nextBar: () => page.change({ bar: after(BARS, page.bar) }),
     nextKnown: () => page.know(after(KNOWN, page.state.known), null),
     nextTheme: () => next("theme", THEMES),
-    flips: () => page.change({ flips: !page.state.flips }),
+    flips: () => page.change({ flips: !wantsFlips(page.state) }),
     hold: () => page.change({ hold: page.state.limit === null }),
   };
 }
@@ -87,14 +88,15 @@ async function copy(page) {
 }
 
 async function save(page, kind) {
-  if (page.state.asOf === null) return;
+  const scene = page.scene();
+  if (!scene) return;
   try {
-    await saveBytes(page.state, kind);
-    page.connection.reached();
-    page.tell(`${kind.toUpperCase()} saved.`);
+    await saveBytes(page.state, scene.shown.tier, kind);
+    page.connection.answered();
+    page.tell(`${kind.toUpperCase()} saved${scene.shown.bar === 1 ? "" : ": 1-minute rows"}.`);
   } catch (error) {
     page.connection.failed(error);
-    page.tell(error.message);
+    page.tell(sentenceOf(error));
   }
 }
 

@@ -4,6 +4,7 @@ import { countBelow, countUpTo } from "./order.js";
 import { MINUTE, minuteText, toNewYork } from "./time.js";
 
 const IN_SIGHT = 80; // strikes at first
+const MOST_TICKS = 1000;
 const TIME_STEPS = [1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 720, 1440];
 
 /** The n + 1 edges of strikes' cells: midpoints, the outer ones as far out as in; a lone strike's 1 apart. */
@@ -60,6 +61,7 @@ export function priceTicks([least, most], closest) {
   const size = 10 ** Math.floor(Math.log10(closest));
   const step = [1, 2, 2.5, 5, 10].map((part) => part * size).find((each) => each >= closest * (1 - 1e-9));
   const ticks = [];
+  if (!(step > 0) || !((most - least) / step < MOST_TICKS)) return ticks;
   for (let i = Math.ceil(least / step); i * step <= most; i++) ticks.push(Number((i * step).toPrecision(12)));
   return ticks;
 }

@@ -64,6 +64,8 @@ export function buildBars(tape, seen, { asOf, minutes, mode, bar }) {
   const count = runs.length;
   shown.starts = Float64Array.from(runs, (run) => run.start);
   shown.spot = Float64Array.from(runs, (run) => track.spot[run.last]);
+  shown.last = Int32Array.from(runs, (run) => run.last); // the rows that levels of each bar are of
+  shown.legacy = legacyOf(track, window, shown);
   const bars = runs.map((run) =>
     tape.flow ? summed(run.minutes.map((own) => flowOf(track, own, sampled))) : levelOf(track, run.last),
   );
@@ -81,6 +83,14 @@ export function buildBars(tape, seen, { asOf, minutes, mode, bar }) {
 /** The gaps that reach into the window, as known at a moment. */
 export function gapsIn(shown, asOf) {
   return shown.track ? gapsOf(shown.tape, shown.track, shown.rows, shown.clocks, asOf, shown.since) : [];
+}
+
+/** The starts of the bars that there would be of v1 rows, were there strikes in them. */
+function legacyOf(track, window, { step, starts }) {
+  const found = new Set();
+  for (const row of window) if (!track.sampled[row]) found.add(track.ts[row] - (track.ts[row] % step));
+  for (const start of starts) found.delete(start);
+  return found;
 }
 
 function firstFrom(track, rows, since) {

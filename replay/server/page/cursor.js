@@ -25,10 +25,17 @@ export class Cursor {
     this.place = null;
   }
 
+  /** Tells of no cell. */
+  hide() {
+    this.tip.hidden = true;
+    this.#announce(null);
+  }
+
   /** Moves by bars and strikes; from nothing it goes to the newest bar's cell nearest spot. */
-  step(shown, edges, bars, strikes) {
+  step(scene, edges, bars, strikes) {
+    const { shown } = scene;
     if (!shown.strikes.length || !shown.starts.length) return;
-    const at = this.place && cellAt(shown, edges, [], this.place.instant, this.place.price);
+    const at = this.place && cellAt(scene, edges, this.place.instant, this.place.price);
     if (!at) {
       const spot = shown.underlying ?? shown.strikes[shown.strikes.length >> 1];
       let nearest = 0;
@@ -45,13 +52,15 @@ export class Cursor {
 
   /** To the first or the newest bar. */
   jump(shown, last) {
-    if (shown.starts.length)
-      this.place = { instant: shown.starts.at(last ? -1 : 0), price: this.place?.price ?? shown.underlying };
+    if (!shown.starts.length || !shown.strikes.length) return;
+    const price = this.place?.price ?? shown.underlying ?? shown.strikes[shown.strikes.length >> 1];
+    this.place = { instant: shown.starts.at(last ? -1 : 0), price };
   }
 
   /** Draws the cursor on the canvas above the picture, and tells its cell. */
-  draw(context, geometry, shown, gaps, inks) {
-    const cell = this.place && cellAt(shown, geometry.edges, gaps, this.place.instant, this.place.price);
+  draw(context, geometry, scene) {
+    const { shown, inks } = scene;
+    const cell = this.place && cellAt(scene, geometry.edges, this.place.instant, this.place.price);
     this.tip.hidden = !cell;
     this.#announce(cell);
     if (!cell) return;
@@ -77,8 +86,9 @@ export class Cursor {
     const bold = document.createElement("b");
     bold.textContent = cell.text;
     const spot = cell.bar < 0 ? "" : `\nspot ${Number.isFinite(cell.spot) ? priceText(cell.spot) : "not known"}`;
-    const unit = [cell.unit, cell.note].filter(Boolean).join(", ");
-    this.tip.replaceChildren(`${cell.time}  strike ${cell.name}\n`, bold, (unit ? `\n${unit}` : "") + spot);
+    const rest = [cell.unit, cell.exact && `exactly ${cell.exact}`, ...cell.notes].filter(Boolean);
+    const under = rest.map((line) => `\n${line}`).join("");
+    this.tip.replaceChildren(`${cell.time}  strike ${cell.name}\n`, bold, under + spot);
     const { offsetWidth: wide, offsetHeight: tall } = this.tip;
     const left = x + 16 + wide > geometry.width ? x - 16 - wide : x + 16;
     const top = Math.min(Math.max(y - tall - 12, 0), geometry.height - tall);

@@ -1,8 +1,8 @@
 // The view as files: the picture as PNG, and the API's own bytes as CSV and JSON; and its link.
 
-import { drawLegend } from "./legend.js";
+import { drawLegend, flipWordsOf } from "./legend.js";
 import { drawPicture, geometryOf } from "./picture.js";
-import { drawMoment } from "./marks.js";
+import { drawMoment, showsFlips } from "./marks.js";
 import { drawRun } from "./runs.js";
 import { ask, pathOf, read } from "./server.js";
 import { font } from "./theme.js";
@@ -23,11 +23,11 @@ function requestPath(start, state) {
   });
 }
 
-/** The API's bytes of the view, as JSON or CSV. */
-export async function saveBytes(state, kind) {
+/** The API's bytes of the view, as JSON or CSV: rows of a minute, whatever the bars shown. */
+export async function saveBytes(state, tier, kind) {
   const start = kind === "csv" ? ["replay", "table"] : ["v1", "flow", "zero-dte", "heatmap"];
   const response = await ask(requestPath(start, state));
-  save(await read(response, "blob"), `${fileName(state)}.${kind}`);
+  save(await read(response, "blob"), `${fileName(state, tier, 1)}.${kind}`);
 }
 
 /** The picture with its title, words, legend and levels. */
@@ -52,15 +52,16 @@ export async function savePicture(scene, prices, cells, words) {
   context.translate(MARGIN, 72);
   const geometry = geometryOf(WIDTH - 2 * MARGIN, HEIGHT, RATIO, scene.shown, prices);
   drawPicture(context, geometry, scene, cells);
-  if (scene.run) drawRun(context, geometry, scene.run, scene.asOf, inks);
+  if (scene.run) drawRun(context, geometry, scene, inks);
   drawMoment(context, geometry, scene.asOf, inks);
   context.restore();
+  const flipWords = flipWordsOf(scene, showsFlips(geometry, scene.shown));
   if (scene.shown.strikes.length)
-    drawLegend(context, { left: MARGIN, top: legendTop, width: WIDTH - 2 * MARGIN, ratio: RATIO }, scene);
+    drawLegend(context, { left: MARGIN, top: legendTop, width: WIDTH - 2 * MARGIN, ratio: RATIO, flipWords }, scene);
   write(words.scale || words.message, legendTop + 72, 13, 400, inks.soft);
   rows.forEach((row, i) => write(row, legendTop + 94 + i * 18, 13, 400, inks.ink));
   const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
-  save(blob, `${fileName(words.state)}.png`);
+  save(blob, `${fileName(words.state, scene.shown.tier, scene.shown.bar)}.png`);
 }
 
 function wrapped(context, words, width, face) {
@@ -84,9 +85,13 @@ export async function copyLink() {
   }
 }
 
-function fileName({ symbol, date, metric, mode, minutes, asOf }) {
-  const moment = isoUtc(asOf).slice(11).replace(/[:.]/g, "");
-  return `${symbol}_${date}_${metric}_${mode}_${minutes}m_${moment}`;
+/** `SPY_2026-07-24_gex_raw_60min_1m-rows_as-of-140000Z_known-stood_raw`: all that the file's bytes hang on. */
+function fileName(state, tier, bar) {
+  const moment = (us) => isoUtc(us).replace(/[-:.]/g, "");
+  const known = state.known === "moment" ? moment(state.knownAt) : state.known;
+  const { symbol, date, metric, mode, minutes } = state;
+  const asOf = moment(state.asOf).slice(9);
+  return `${symbol}_${date}_${metric}_${mode}_${minutes}min_${bar}m-rows_as-of-${asOf}_known-${known}_${tier}`;
 }
 
 function save(blob, name) {

@@ -6,7 +6,7 @@ import { readQuery } from "./state.js";
 const asked = start();
 
 function start() {
-  const { symbol, date, metric, tier } = readQuery(location.search);
+  const { symbol, date, metric, tier } = readQuery(location.search).state;
   if (!symbol || !date) return null;
   const path = tapePath({ symbol, date, metric, tier });
   const response = ask(path);

@@ -29,6 +29,13 @@ export function gapsOf(tape, track, visible, clocks, asOf, since) {
   return found;
 }
 
+/** How often the snapshots of a whole track come; a minute where that cannot be told. */
+export function usualStep(track) {
+  const firsts = [];
+  for (let i = 0; i < track.count; i++) if (i === 0 || track.ts[i] !== track.ts[i - 1]) firsts.push(i);
+  return stepOf(track, Int32Array.from(firsts)) || MINUTE;
+}
+
 /** What the files' metadata give and agree on, else the median step. */
 function stepOf(track, visible) {
   const told = new Set(Array.from(new Set(visible.map((row) => track.file[row])), (file) => track.cadences[file]));

@@ -52,7 +52,7 @@ export function listen(actions) {
 function takes(target, key) {
   if (!target.closest || target.id === "as-of") return false;
   if (target.matches("input[type=text], input[type=number], input[type=password], select, textarea")) return true;
-  if (key === " ") return target.matches("button, summary, a, input");
+  if (key === " ") return target.matches("button, summary, a, input:not([type=range])");
   const moves = key.startsWith("Arrow") || key.startsWith("Page") || key === "Home" || key === "End";
   return moves && (target.matches("input[type=range], input[type=radio]") || target.closest(".scroll") !== null);
 }

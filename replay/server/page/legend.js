@@ -1,15 +1,22 @@
 // The legend: the colour bar with its numbers, and samples of what is no colour on it.
 
-import { hatch } from "./marks.js";
+import { dots, hatch } from "./marks.js";
 import { css, stopsOf, ticksOf } from "./scale.js";
 import { font } from "./theme.js";
 
 const ROW = 22;
 const BAR = 34;
+const CLOSE = 340; // pixels; on a shorter bar there is room for the ends and the middle
 
-/** Draws the legend from a place on and returns how high it came out; without a context it only measures. */
-export function drawLegend(context, { left, top, width, ratio }, scene) {
-  const { shown, scale, inks, flipsShown } = scene;
+/** What is said of sign flips; empty where they are not asked for. */
+export function flipWordsOf({ shown, flipsShown }, visible) {
+  if (!flipsShown || !shown.tape.signed) return "";
+  return visible ? "sign flips, both sides at least 1 % of the limit" : "sign flips: not drawn in cells this narrow";
+}
+
+/** Draws the legend from a place on and returns how high it came out. */
+export function drawLegend(context, { left, top, width, ratio, flipWords }, scene) {
+  const { shown, scale, inks } = scene;
   const bar = Math.min(width, 420);
   drawBar(context, left, top, bar, scene);
   const samples = [
@@ -17,7 +24,9 @@ export function drawLegend(context, { left, top, width, ratio }, scene) {
     ["no bar", inks.plain],
     ["gap", hatch(context, inks.hatch, ratio)],
   ];
-  if (flipsShown && shown.tape.signed) samples.push(["sign flips, both sides at least 1 % of the limit", null]);
+  if (shown.legacy.size) samples.push(["v1 row, no strikes", dots(context, inks.hatch, ratio)]);
+  samples.push(["not yet", inks.page]);
+  if (flipWords) samples.push([flipWords, null]);
   Object.assign(context, { font: font(12), textAlign: "left", textBaseline: "middle" });
   let [x, y] = width - bar > 340 ? [left + bar + 28, top] : [left, top + BAR + 8];
   const start = x;
@@ -50,6 +59,7 @@ function drawBar(context, left, top, width, { shown, scale, inks }) {
   context.strokeRect(left + 0.5, top + 0.5, width - 1, 11);
   Object.assign(context, { font: font(12), fillStyle: inks.ink, textBaseline: "top" });
   for (const [part, text] of ticksOf(scale)) {
+    if (width < CLOSE && part % 0.5) continue;
     context.textAlign = part === 0 ? "left" : part === 1 ? "right" : "center";
     context.fillText(text, left + part * width, top + 16);
   }

@@ -11,6 +11,7 @@ const LEVELS = [
 ];
 const SHORT = { magnet: "magnet", "call wall": "call", "put wall": "put", "cumulated flip": "flip", spot: "spot" };
 const LABEL_HEIGHT = 16;
+const NARROWEST_FLIP = 4; // pixels
 
 /** A pattern of thin diagonal lines, `ratio` device pixels a pixel. */
 export function hatch(context, colour, ratio) {
@@ -41,8 +42,35 @@ export function drawGaps(context, geometry, gaps, step, inks) {
   }
 }
 
+/** A pattern of dots, `ratio` device pixels a pixel. */
+export function dots(context, colour, ratio) {
+  const tile = document.createElement("canvas");
+  const size = Math.round(5 * ratio);
+  tile.width = tile.height = size;
+  const pen = tile.getContext("2d");
+  pen.fillStyle = colour;
+  pen.fillRect(size / 4, size / 4, size / 2.5, size / 2.5);
+  const pattern = context.createPattern(tile, "repeat");
+  pattern.setTransform(new DOMMatrix().scale(1 / ratio));
+  return pattern;
+}
+
+/** Bars that would be of rows without strikes. */
+export function drawLegacy(context, geometry, { legacy, step }, inks) {
+  if (!legacy.size) return;
+  const { heat, x, ratio } = geometry;
+  context.fillStyle = dots(context, inks.hatch, ratio);
+  for (const start of legacy) context.fillRect(x(start), heat.top, x(start + step) - x(start), heat.bottom - heat.top);
+}
+
+/** Whether cells are wide enough for flips to be told apart. */
+export function showsFlips({ x }, { step }) {
+  return x(step) - x(0) >= NARROWEST_FLIP;
+}
+
 /** A short upright stroke at the left edge of each cell at which the sign is another. */
 export function drawFlips(context, geometry, shown, flips, inks) {
+  if (!showsFlips(geometry, shown)) return;
   const { heat, x, y, edges } = geometry;
   context.fillStyle = inks.flip;
   for (let i = 0; i < flips.length; i += 2) {
@@ -56,17 +84,7 @@ export function drawFlips(context, geometry, shown, flips, inks) {
 
 /** The spot's path as a black line of steps with a white edge. */
 export function drawSpot(context, geometry, shown, inks) {
-  const { x, y } = geometry;
-  const path = new Path2D();
-  let end = null;
-  shown.starts.forEach((start, bar) => {
-    const price = shown.spot[bar];
-    if (!Number.isFinite(price)) return;
-    if (end === start) path.lineTo(x(start), y(price));
-    else path.moveTo(x(start), y(price));
-    path.lineTo(x(start + shown.step), y(price));
-    end = start + shown.step;
-  });
+  const path = stepsOf(geometry, shown, shown.spot);
   context.lineJoin = "round";
   for (const [colour, width] of [
     [inks.edge, 4.5],
@@ -91,24 +109,52 @@ export function linesOf(levels, spot, inks) {
   return lines.sort((a, b) => a.price - b.price);
 }
 
-export function drawLevels(context, geometry, lines, inks) {
-  const { heat, y, right } = geometry;
+/** Each level as steps, bar by bar as it was then, and thin from the newest bar on to its label. */
+export function drawLevels(context, geometry, shown, paths, lines, inks) {
+  const { heat, x, y, right } = geometry;
+  const drawn = LEVELS.filter(([, , field]) => paths?.[field]).map(([letter, , field, dash]) => [
+    stepsOf(geometry, shown, paths[field]),
+    inks.levels[letter],
+    dash,
+  ]);
+  context.lineJoin = "round";
+  for (const [path] of drawn) {
+    Object.assign(context, { strokeStyle: inks.halo, lineWidth: 3.2 });
+    context.stroke(path);
+  }
+  for (const [path, colour, dash] of drawn) {
+    Object.assign(context, { strokeStyle: colour, lineWidth: 1.6 });
+    context.setLineDash(dash);
+    context.stroke(path);
+  }
+  const from = Math.max(x(shown.starts.at(-1) + shown.step), heat.left);
   for (const { price, colour, dash } of lines) {
     const at = y(price);
     if (dash === null || at < heat.top || at > heat.bottom) continue;
-    for (const [stroke, width, dashes] of [
-      [inks.halo, 3.2, []],
-      [colour, 1.6, dash],
-    ]) {
-      Object.assign(context, { strokeStyle: stroke, lineWidth: width });
-      context.setLineDash(dashes);
-      context.beginPath();
-      context.moveTo(heat.left, at);
-      context.lineTo(right, at);
-      context.stroke();
-    }
+    Object.assign(context, { strokeStyle: colour, lineWidth: 1, globalAlpha: 0.6 });
+    context.setLineDash(dash);
+    context.beginPath();
+    context.moveTo(from, at);
+    context.lineTo(right, at);
+    context.stroke();
   }
+  context.globalAlpha = 1;
   context.setLineDash([]);
+}
+
+/** Prices at each bar as a line of steps, broken where there is no bar or no price. */
+function stepsOf({ x, y }, { starts, step }, prices) {
+  const path = new Path2D();
+  let end = null;
+  starts.forEach((start, bar) => {
+    const price = prices[bar];
+    if (!Number.isFinite(price)) return;
+    if (end === start) path.lineTo(x(start), y(price));
+    else path.moveTo(x(start), y(price));
+    path.lineTo(x(start + step), y(price));
+    end = start + step;
+  });
+  return path;
 }
 
 /** The labels right of the picture; one whose price is out of sight points there. */

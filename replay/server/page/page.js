@@ -5,11 +5,14 @@ import { bodyOf } from "./bars.js";
 import { Clocks } from "./clocks.js";
 import { Connection } from "./connection.js";
 import { Controls } from "./controls.js";
+import { Fit } from "./fit.js";
 import { Frames } from "./frames.js";
+import { Listing } from "./listing.js";
 import { Player, nowOf } from "./player.js";
 import { Readings } from "./readings.js";
-import { Scenes } from "./scene.js";
-import { askJson } from "./server.js";
+import { happened } from "./runs.js";
+import { Scenes, usualBar } from "./scene.js";
+import { askJson, sentenceOf } from "./server.js";
 import { Shelf } from "./shelf.js";
 import { Address, knownAtOf, readQuery } from "./state.js";
 import { newestTable, tradesTable } from "./tables.js";
@@ -22,11 +25,7 @@ import { caption, heading, knownWords, nothing, scaleWords } from "./words.js";
 const byId = (id) => document.getElementById(id);
 
 class Page {
-  state = readQuery(location.search);
-  sessions = [];
-  #listed = false;
   #starting = true;
-  runs = [];
   clock; // as it was read last; null where it could not be
   step = "60";
   reach = null;
@@ -38,10 +37,13 @@ class Page {
 
   constructor() {
     const again = () => this.again();
+    ({ state: this.state, wrong: this.wrong, closes: this.closes } = readQuery(location.search));
     this.dark = applyTheme(this.state.theme);
     this.address = new Address();
     this.shelf = new Shelf(() => this.#loaded());
-    this.connection = new Connection(() => this.#check());
+    this.listing = new Listing(again);
+    this.connection = new Connection({ check: () => this.#check(), busy: () => this.shelf.busy });
+    this.fit = new Fit();
     this.controls = new Controls((patch) => {
       if ("date" in patch) this.player.follow(false);
       this.change(patch);
@@ -57,14 +59,18 @@ class Page {
       go: (us) => this.change({ asOf: us }),
       changed: again,
       toClock: (clock) => this.#toClock(clock),
-      reached: () => this.connection.reached(),
+      answered: () => this.connection.answered(),
+      rest: () => this.connection.rest,
       failed: (error) => this.connection.failed(error),
     });
     this.clocks = new Clocks({
       reach: () => this.reach,
       goTo: (us) => this.goTo(us),
       know: (known, us) => this.know(known, us),
+      known: () => knownAtOf(this.state),
+      closeOf: (date) => (this.shelf.tape?.date === date ? this.shelf.tape.close : this.listing.closeOf(date)),
     });
+    this.#sayWrong();
     onThemeChange(() => this.change({}));
     wire(this);
     this.#start()
@@ -79,44 +85,27 @@ class Page {
         this.clock = told;
         this.#loaded();
       });
-    const sessions = this.#list();
+    const sessions = this.listing.load();
     if (this.state.symbol && this.state.date) {
       await Promise.all([sessions, clock, this.load()]);
     } else {
       await Promise.all([sessions, clock]);
-      this.#choose();
+      Object.assign(this.state, this.listing.choose(this.state, this.clock));
       await this.load();
     }
   }
 
-  /** Asks for what the lake holds, and for the runs. */
-  async #list() {
-    const [held, told] = await Promise.all([askJson("/replay/sessions"), askJson("/replay/runs")]);
-    [this.sessions, this.runs, this.#listed] = [held.sessions, told.runs, true];
-    this.again();
-  }
-
-  /** A symbol and a session where none was named: those of the server's clock, else the last there is. */
-  #choose() {
-    const today = this.clock?.new_york.slice(0, 10);
-    const own = this.sessions.filter(({ symbol }) => !this.state.symbol || symbol === this.state.symbol);
-    const of = (date) => own.filter((each) => each.date === date);
-    const dates = own.map(({ date }) => date).sort();
-    const date = this.state.date || (of(today).length ? today : dates.at(-1)) || "";
-    const symbol = this.state.symbol || (of(date).find((each) => each.symbol === "SPY") ?? of(date)[0])?.symbol || "";
-    Object.assign(this.state, { symbol, date });
-  }
-
   async #check() {
     this.clock ??= await askJson("/replay/clock");
-    await this.#list();
-    if (!this.state.symbol || !this.state.date) this.#choose();
+    await this.listing.load();
+    if (!this.state.symbol || !this.state.date)
+      Object.assign(this.state, this.listing.choose(this.state, this.clock));
     if (this.state.symbol && this.state.date) await this.load();
   }
 
   async load() {
     if (!this.state.symbol || !this.state.date) return this.again();
-    await this.shelf.load(this.state);
+    await this.shelf.load(this.state, (state) => this.listing.lacking(state));
     this.connection.reached();
   }
 
@@ -128,6 +117,9 @@ class Page {
         from: parseMoment("09:30", tape.date),
         to: parseMoment("16:00", tape.date),
       };
+      for (const field of this.closes.splice(0)) {
+        if (tape.close !== null && dateOf(this.state[field]) === tape.date) this.state[field] = tape.close;
+      }
       const { asOf } = this.state;
       if (asOf === null && this.clock === undefined) return; // it comes here again with the clock
       if (asOf === null || dateOf(asOf) !== tape.date) {
@@ -135,7 +127,7 @@ class Page {
         this.state.asOf = now !== null && dateOf(now) === tape.date ? now : (tape.close ?? this.reach.to);
       }
       this.address.write(this.state);
-    }
+    } else if (this.shelf.refusal) this.player.pause();
     this.again();
   }
 
@@ -152,16 +144,17 @@ class Page {
     const moved = (...names) => names.some((name) => next[name] !== old[name]);
     if (moved("symbol", "metric", "mode", "bar")) next.limit = null;
     if (moved("symbol", "date")) Object.assign(next, { low: null, high: null });
-    if (moved("symbol") && !this.sessions.some(({ symbol, date }) => symbol === next.symbol && date === next.date)) {
-      next.date = this.sessions.findLast(({ symbol }) => symbol === next.symbol)?.date ?? next.date;
-    }
+    if (moved("symbol") && !this.listing.has(next)) next.date = this.listing.last(next.symbol) ?? next.date;
     if (next.date !== old.date) {
-      if (next.asOf !== null && dateOf(next.asOf) !== next.date)
-        next.asOf = parseMoment(isoNewYork(next.asOf).slice(11), next.date);
+      if (next.asOf !== null && dateOf(next.asOf) !== next.date) next.asOf = sameTime(next.asOf, next.date);
       if (next.known === "moment") Object.assign(next, { known: "stood", knownAt: null });
-      this.clocks.clear();
     }
+    if (moved("symbol", "date")) this.reach = null; // until its tape fits
     this.state = next;
+    if (this.wrong.length && Object.keys(patch).length) {
+      this.wrong = [];
+      this.#sayWrong();
+    }
     this.dark = applyTheme(next.theme);
     if (moved("symbol", "date", "metric", "tier", "run")) this.load().catch((error) => this.#failed(error));
     this.address.write(next);
@@ -187,6 +180,7 @@ class Page {
 
   /** Sets the knowledge cut: as it stood, latest, or a moment (`us` null: where it stands now). */
   know(known, us) {
+    if (this.state.asOf === null) return;
     const knownAt = known === "moment" ? (us ?? Math.min(knownAtOf(this.state), this.reach?.to ?? Infinity)) : null;
     this.change({ known, knownAt });
     const scene = this.scene();
@@ -198,16 +192,21 @@ class Page {
     const now = nowOf(clock);
     const date = dateOf(now);
     const patch = { asOf: now };
-    if (
-      date !== this.state.date &&
-      this.sessions.some((each) => each.date === date && each.symbol === this.state.symbol)
-    )
-      patch.date = date;
+    if (date !== this.state.date && this.listing.has({ symbol: this.state.symbol, date })) patch.date = date;
     if (date === (patch.date ?? this.state.date)) this.change(patch);
   }
 
   #failed(error) {
-    if (!this.connection.failed(error) && error.name !== "AbortError" && this.shelf.tape) this.tell(error.message);
+    if (!this.connection.failed(error) && error.name !== "AbortError" && this.shelf.tape)
+      this.tell(sentenceOf(error));
+  }
+
+  /** Says which parts of the address cannot be read, until something else is chosen. */
+  #sayWrong() {
+    const { wrong } = this;
+    const text = `The address has ${wrong.join(", ")}, which cannot be read; the page shows the usual instead.`;
+    byId("address-note").hidden = !wrong.length;
+    byId("address-note").textContent = wrong.length ? text : "";
   }
 
   /** Tells what was done: to those who listen, and for a while to those who see. */
@@ -237,18 +236,19 @@ class Page {
   #frame() {
     const started = performance.now();
     const { state, shelf } = this;
-    this.controls.show(state, this.sessions, this.runs);
-    this.#showPlayer();
     const ready = this.#ready();
-    this.view.box.classList.toggle("waiting", !ready);
+    const scene = ready ? this.#scenes.build(state, shelf, inksOf(this.dark)) : null;
+    this.#scene = scene;
+    this.controls.show(state, this.listing.sessions, this.listing.runs ?? [], usualBar(scene?.shown.track));
+    this.#showPlayer();
+    this.view.box.classList.toggle("waiting", !ready && shelf.waiting);
     this.view.box.setAttribute("aria-busy", String(shelf.waiting));
+    this.fit.enable(ready);
+    put(byId("run-note"), "textContent", shelf.runNote || this.listing.runNote(state));
     if (!ready) {
-      const empty = this.#listed && !this.sessions.length ? "The lake holds no session." : "";
-      this.#message(shelf.refusal ?? (shelf.waiting ? "Loading…" : empty));
+      this.#showNothing();
       return this.frames.add(0, false);
     }
-    const scene = this.#scenes.build(state, shelf, inksOf(this.dark));
-    this.#scene = scene;
     const anew = this.view.draw(scene, scene.prices);
     this.#showWords(scene);
     this.frames.add(performance.now() - started, anew);
@@ -256,7 +256,32 @@ class Page {
 
   #ready() {
     const { tape } = this.shelf;
-    return tape && this.#fits(tape) && this.state.asOf !== null && dateOf(this.state.asOf) === tape.date;
+    const { asOf } = this.state;
+    return Boolean(tape && this.reach && this.#fits(tape) && asOf !== null && dateOf(asOf) === tape.date);
+  }
+
+  /** How long the bars shown are, minutes. */
+  get bar() {
+    return this.state.bar ?? usualBar(this.scene()?.shown.track);
+  }
+
+  /** Shows of what is not here no more than its name, and why; nothing of what was here before. */
+  #showNothing() {
+    const { state, shelf } = this;
+    const name = [state.symbol, state.date, state.symbol && state.metric].filter(Boolean).join(" ");
+    put(document, "title", name ? `${name} – Replay` : "Replay");
+    put(byId("title"), "textContent", name || "Replay");
+    for (const id of ["caption", "scale"]) put(byId(id), "textContent", "");
+    byId("legend").hidden = byId("trades").hidden = true;
+    this.readings.clear();
+    this.clocks.clear();
+    this.#tables.clear();
+    for (const id of ["newest", "trades"]) byId(id).querySelector(".scroll").replaceChildren();
+    if (!shelf.waiting) this.view.clear();
+    const where = [state.symbol && ` of ${state.symbol}`, state.date && ` on ${state.date}`].filter(Boolean).join("");
+    const named = state.symbol && state.date;
+    const empty = this.listing.listed && !named ? `The lake holds no session${where}.` : "";
+    this.#message(named ? (shelf.refusal ?? (shelf.waiting ? "Loading…" : "")) : empty);
   }
 
   #message(text) {
@@ -281,7 +306,11 @@ class Page {
     this.clocks.show({ ...scene, tape: shown.tape, state, ratio: this.view.geometry.ratio });
     this.#fill("newest", () => newestTable(shown), [shown]);
     byId("trades").hidden = !scene.run;
-    if (scene.run) this.#fill("trades", () => tradesTable(scene.run, asOf), [scene.run, happened(scene.run, asOf)]);
+    if (scene.run) this.#fill("trades", () => tradesTable(scene.run, asOf, shown.tape.close), [
+        scene.run,
+        happened(scene.run, asOf),
+        asOf >= (shown.tape.close ?? Infinity),
+      ]);
   }
 
   /** Fills an opened table, where it would be another. */
@@ -321,16 +350,17 @@ class Page {
 
   /** Whether all that the state wants is loaded and drawn. */
   settled() {
-    return !this.#starting && this.frames.count > 0 && !this.#asked && !this.shelf.busy;
+    return !this.#starting && this.frames.count > 0 && !this.#asked && !this.shelf.busy && !this.listing.asking;
   }
 }
 
-/** How many of a run's openings and closings had happened by a moment. */
-function happened(run, asOf) {
-  let count = 0;
-  for (const { opened_at: opened, closed_at: closed } of run.trades)
-    count += (opened <= asOf) + (closed !== null && closed <= asOf);
-  return count;
+/** The same time of day on another date; where New York's clocks have none such, its noon. */
+function sameTime(us, date) {
+  try {
+    return parseMoment(isoNewYork(us).slice(11), date);
+  } catch {
+    return parseMoment("12:00", date);
+  }
 }
 
 function put(target, property, value) {

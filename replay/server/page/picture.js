@@ -1,7 +1,7 @@
 // The picture: cells, marks, axes and the side profile on one canvas of any size, and its geometry.
 
 import { priceTicks, strikeEdges, strikeText, timeTicks, timesInSight } from "./axes.js";
-import { drawFlips, drawGaps, drawLabels, drawLevels, drawSpot, linesOf } from "./marks.js";
+import { drawFlips, drawGaps, drawLabels, drawLegacy, drawLevels, drawSpot, linesOf } from "./marks.js";
 import { drawProfile, drawProfileWords } from "./profile.js";
 import { font } from "./theme.js";
 
@@ -11,7 +11,7 @@ const NARROW = 560;
 export function geometryOf(width, height, ratio, shown, prices) {
   const narrow = width < NARROW;
   const gutter = narrow ? 84 : 148;
-  const profileWidth = narrow ? 0 : Math.min(Math.max(width * 0.13, 84), 150);
+  const profileWidth = narrow ? Math.min(Math.max(width * 0.13, 32), 56) : Math.min(Math.max(width * 0.13, 84), 150);
   const right = width - gutter;
   const heat = { left: narrow ? 40 : 48, right: right - profileWidth, top: 22, bottom: height - 26 };
   const [start, end] = timesInSight(shown);
@@ -30,7 +30,7 @@ export function geometryOf(width, height, ratio, shown, prices) {
     least,
     most,
     edges: shown.strikes.length ? strikeEdges(shown.strikes) : new Float64Array(0),
-    profile: profileWidth ? { left: heat.right + 8, right } : null,
+    profile: { left: heat.right + (narrow ? 5 : 8), right },
     labels: right + 12,
     x: (us) => heat.left + (us - start) * across,
     y: (price) => heat.bottom - (price - least) * up,
@@ -41,17 +41,19 @@ export function geometryOf(width, height, ratio, shown, prices) {
 
 /** Draws all but the moment, the cursor and a run, which lie on the canvas above. */
 export function drawPicture(context, geometry, scene, cells) {
-  const { shown, scale, gaps, levels, flips, inks } = scene;
-  const { heat, profile } = geometry;
+  const { shown, scale, gaps, levels, paths, flips, inks } = scene;
+  const { heat } = geometry;
   context.fillStyle = inks.page;
   context.fillRect(0, 0, geometry.width, geometry.height);
   context.fillStyle = inks.plain;
-  context.fillRect(heat.left, heat.top, heat.right - heat.left, heat.bottom - heat.top);
+  const now = Math.min(Math.max(geometry.x(nowOf(scene)), heat.left), heat.right); // what is to come stays empty
+  context.fillRect(heat.left, heat.top, now - heat.left, heat.bottom - heat.top);
   const filled = shown.starts.length > 0 && shown.strikes.length > 0;
   const lines = linesOf(levels, spotOf(scene), inks);
   context.save();
   clip(context, heat.left, heat.top, heat.right, heat.bottom);
   drawGaps(context, geometry, gaps, shown.step, inks);
+  drawLegacy(context, geometry, shown, inks);
   if (filled) {
     cells.paint(shown, scale, inks);
     cells.lay(context, shown, geometry);
@@ -61,8 +63,8 @@ export function drawPicture(context, geometry, scene, cells) {
   if (filled) {
     context.save();
     clip(context, heat.left, heat.top, geometry.right, heat.bottom);
-    if (profile) drawProfile(context, geometry, shown, scale.signed, inks);
-    drawLevels(context, geometry, lines, inks);
+    drawProfile(context, geometry, shown, scale.signed, inks);
+    drawLevels(context, geometry, shown, paths, lines, inks);
     clip(context, heat.left, heat.top, heat.right, heat.bottom);
     drawSpot(context, geometry, shown, inks);
     context.restore();
@@ -74,6 +76,11 @@ export function drawPicture(context, geometry, scene, cells) {
   context.strokeStyle = inks.line;
   context.lineWidth = 1;
   context.strokeRect(heat.left - 0.5, heat.top - 0.5, heat.right - heat.left + 1, heat.bottom - heat.top + 1);
+}
+
+/** Where the bar ends that holds the moment shown. */
+export function nowOf({ asOf, shown }) {
+  return asOf - (asOf % shown.step) + shown.step;
 }
 
 /** The newest spot that the bars, or else the window or the levels, know. */

@@ -6,15 +6,19 @@ import { SECOND, parseMoment } from "./time.js";
 const SPEEDS = [1, 10, 30, 60, 120, 300, 600, 1800];
 const POLL_EVERY = 1000; // ms
 const LONGEST_STEP = 250; // ms; a page that slept does not leap
+const LEAST_REST = 2000; // ms after the server failed
 
 export class Player {
   playing = false;
   following = false;
   speed = 60;
   #last = 0;
-  #polling = null;
+  #turn = 0; // of what moves it: an older loop that still has something under way ends
 
-  /** `host.moment()` is where it stands, `host.reach()` how far it can go, `host.go(us)` moves it; the rest is told. */
+  /**
+   * `host.moment()` is where it stands, `host.reach()` how far it can go, null while nothing is loaded, `host.go(us)`
+   * moves it, `host.rest()` is how many ms to let the server be; the rest is told.
+   */
   constructor(host) {
     this.host = host;
   }
@@ -26,7 +30,8 @@ export class Player {
     this.playing = true;
     if (this.host.moment() >= reach.to) this.host.go(reach.from);
     this.#last = performance.now();
-    requestAnimationFrame((now) => this.#tick(now));
+    const turn = ++this.#turn;
+    requestAnimationFrame((now) => this.#tick(now, turn));
     this.host.changed();
   }
 
@@ -47,40 +52,47 @@ export class Player {
     this.host.changed();
   }
 
-  #tick(now) {
-    if (!this.playing) return;
+  #tick(now, turn) {
+    if (!this.playing || turn !== this.#turn) return;
     const reach = this.host.reach();
     const passed = Math.min(Math.max(now - this.#last, 0), LONGEST_STEP);
     this.#last = now;
     if (reach) {
-      const next = Math.min(this.host.moment() + Math.round(passed * 1000 * this.speed), reach.to);
-      this.host.go(next);
+      const moment = this.host.moment();
+      const next = Math.min(moment + Math.round(passed * 1000 * this.speed), reach.to);
+      if (next > moment) this.host.go(next);
       if (next >= reach.to) return this.pause();
     }
-    requestAnimationFrame((at) => this.#tick(at));
+    requestAnimationFrame((at) => this.#tick(at, turn));
   }
 
   follow(on) {
     if (on === this.following) return;
     this.following = on;
-    clearTimeout(this.#polling);
+    const turn = ++this.#turn;
     if (on) {
       this.pause();
-      this.#poll();
+      this.#poll(turn);
     }
     this.host.changed();
   }
 
-  async #poll() {
+  async #poll(turn) {
+    const current = () => this.following && turn === this.#turn;
+    if (!current()) return;
+    let wait = POLL_EVERY;
     try {
       const clock = await askJson("/replay/clock");
-      if (!this.following) return;
-      this.host.reached();
+      if (!current()) return;
+      this.host.answered();
       this.host.toClock(clock);
     } catch (error) {
+      if (!current()) return;
       this.host.failed(error);
+      if (error.refuses) return this.follow(false);
+      wait = Math.max(this.host.rest(), LEAST_REST);
     }
-    if (this.following) this.#polling = setTimeout(() => this.#poll(), POLL_EVERY);
+    setTimeout(() => this.#poll(turn), Math.min(wait, 2 ** 31 - 1));
   }
 }
 

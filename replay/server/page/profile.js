@@ -5,7 +5,6 @@ import { font } from "./theme.js";
 
 export function drawProfile(context, geometry, shown, signed, inks) {
   const { profile, heat, y, edges } = geometry;
-  if (!profile) return;
   const width = shown.strikes.length;
   const newest = shown.values.subarray(shown.values.length - width);
   let most = 0;
@@ -28,17 +27,17 @@ export function drawProfile(context, geometry, shown, signed, inks) {
 
 /** What the profile is of, and how far it reaches; over and under it. */
 export function drawProfileWords(context, geometry, shown, signed, inks) {
-  const { profile, heat } = geometry;
-  if (!profile) return;
+  const { profile, heat, narrow } = geometry;
   const width = shown.strikes.length;
   let most = 0;
   for (const value of shown.values.subarray(shown.values.length - width))
     if (Math.abs(value) > most) most = Math.abs(value);
   Object.assign(context, { font: font(11), fillStyle: inks.soft, textBaseline: "alphabetic", textAlign: "center" });
   const middle = (profile.left + profile.right) / 2;
-  context.fillText(shown.changes ? "newest change" : "newest bar", middle, heat.top - 7);
+  const what = shown.changes ? "newest change" : "newest bar";
+  context.fillText(narrow ? "newest" : what, middle, heat.top - 7);
   context.textBaseline = "top";
-  if (!most) return;
+  if (!most || profile.right - profile.left < 44) return;
   if (signed && profile.right - profile.left > 100) {
     context.textAlign = "left";
     context.fillText(human(-most, true), profile.left, heat.bottom + 7);

@@ -1,6 +1,7 @@
 // Levels, net totals and scores of the newest snapshot visible, beside the picture.
 
 import { priceText } from "./axes.js";
+import { TOTALS } from "./levels.js";
 import { human } from "./scale.js";
 import { clockText, lengthText } from "./time.js";
 
@@ -18,7 +19,6 @@ const SCORES = [
   ["pin score", "pin_score", null, (value) => `${value.toFixed(0)} of 100`],
   ["atm iv", "atm_iv", null, (value) => `${(value * 100).toFixed(1)} % a year`],
 ];
-const TOTALS = ["gex", "dex", "vex", "chex"];
 const UNITS = {
   gex: "USD of delta per 1 % move",
   dex: "USD of delta",
@@ -79,6 +79,11 @@ export class Readings {
     }
   }
 
+  /** Shows nothing. */
+  clear() {
+    for (const cell of this.#cells.values()) put(cell, cell.className === "unit" ? "" : "–");
+  }
+
   /** All of it, a phrase each. */
   words() {
     const value = (field) => this.#cells.get(field).textContent;
@@ -113,9 +118,12 @@ export class Readings {
   }
 
   #put(field, text) {
-    const cell = this.#cells.get(field);
-    if (cell.textContent !== text) cell.textContent = text;
+    put(this.#cells.get(field), text);
   }
+}
+
+function put(cell, text) {
+  if (cell.textContent !== text) cell.textContent = text;
 }
 
 function part(title, rows) {
@@ -125,17 +133,4 @@ function part(title, rows) {
   list.append(...rows);
   section.append(heading, list);
   return section;
-}
-
-/** The levels of a tape's row as plain numbers, NaN where not known; null where they are not of these rows. */
-export function levelsOf(loaded, shown) {
-  const track = loaded?.tracks[shown.number];
-  const row = shown.newest;
-  if (!track || row < 0 || track.count !== shown.track.count || track.ts[row] !== shown.track.ts[row]) return null;
-  if (track.recorded_at[row] !== shown.track.recorded_at[row]) return null;
-  const found = {};
-  for (const [, field] of [...PRICES, ...SCORES]) found[field] = track[field][row];
-  for (const metric of TOTALS) found[`net_${metric}`] = track[`net_${metric}`][row];
-  found.units = track.units?.[shown.track.file[row]];
-  return found;
 }

@@ -127,6 +127,12 @@ function three(size) {
   return String(Number(size.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3)));
 }
 
+/** A number as it is read aloud: two decimals at most from 1000 on, six digits below; `not known` for NaN. */
+export function rounded(value) {
+  if (!Number.isFinite(value)) return "not known";
+  return exact(Number(Math.abs(value) >= 1000 ? value.toFixed(2) : value.toPrecision(6)));
+}
+
 /** A number to its last digit, thousands set apart; `not known` for NaN. */
 export function exact(value) {
   if (!Number.isFinite(value)) return "not known";

@@ -3,10 +3,13 @@
 import { pricesInSight, strikeEdges } from "./axes.js";
 import { buildBars, gapsIn, lookAt } from "./bars.js";
 import { flipsOf } from "./flips.js";
-import { levelsOf } from "./readings.js";
+import { levelsOf, pathsOf } from "./levels.js";
 import { limitOf, scaleOf } from "./scale.js";
-import { knownAtOf } from "./state.js";
+import { BARS, knownAtOf, wantsFlips } from "./state.js";
 import { MINUTE, floorMinute } from "./time.js";
+
+const WIDEST = 20; // times all strikes, that prices in sight may span
+const TOLERANCE = 1.1; // how much longer than a bar the step of snapshots may be
 
 export class Scenes {
   #bars = null;
@@ -16,8 +19,9 @@ export class Scenes {
     const knownAt = knownAtOf(state);
     const shown = this.#shown(tape, lookAt(tape, state.asOf, knownAt), state);
     const scale = this.#keep("scale", [shown, state.limit], () => scaleOf(shown, tape.percentile, state.limit));
-    const flips = this.#keep("flips", [shown, scale, state.flips], () => {
-      if (!state.flips) return [];
+    const flipsShown = wantsFlips(state);
+    const flips = this.#keep("flips", [shown, scale, flipsShown], () => {
+      if (!flipsShown) return [];
       return flipsOf(shown, shown.changes ? limitOf(shown.raw, 0, tape.percentile) : scale.limit);
     });
     const around = this.#keep("around", [shown], () =>
@@ -30,16 +34,21 @@ export class Scenes {
       inks,
       knownAt,
       asOf: state.asOf,
-      flipsShown: state.flips,
+      flipsShown,
+      flipped: this.#keep("flipped", [flips], () => cellsOf(flips, shown.strikes.length)),
+      known: state.known,
       gaps: gapsIn(shown, state.asOf),
-      prices: around && state.low !== null ? [state.low, state.high] : around,
+      ...inSight(state, around, shown),
       levels: levelsOf(levels, shown),
+      paths: this.#keep("paths", [shown, levels], () => pathsOf(levels, shown)),
       run: run?.name === state.run ? run : null,
       corrections: correctionsAt(shown.track, state.asOf, knownAt),
     };
   }
 
-  #shown(tape, seen, { asOf, minutes, mode, bar }) {
+  #shown(tape, seen, state) {
+    const { asOf, minutes, mode } = state;
+    const bar = state.bar ?? usualBar(seen.track);
     const old = this.#bars;
     const since = floorMinute(asOf - minutes * MINUTE);
     const same =
@@ -62,6 +71,28 @@ export class Scenes {
     this.#kept.set(name, { from, value });
     return value;
   }
+}
+
+/** The shortest bar, in minutes, that leaves no blanks between a track's snapshots. */
+export function usualBar(track) {
+  return BARS.find((minutes) => minutes * MINUTE * TOLERANCE >= (track?.cadence ?? MINUTE)) ?? BARS.at(-1);
+}
+
+/** The prices to show: those asked for, where any strike is among them and they are seen at that size. */
+function inSight({ low, high }, around, { strikes }) {
+  if (!around || low === null) return { prices: around, zoomed: false };
+  const edges = strikeEdges(strikes);
+  const [least, most] = [edges[0], edges.at(-1)];
+  const fits = high > least && low < most && high - low < WIDEST * (most - least);
+  if (!fits) return { prices: around, zoomed: false };
+  return { prices: [low, high], zoomed: high - low < (around[1] - around[0]) * 0.999 };
+}
+
+/** Cells (bar, strike) that are given one after the other, as places in the matrix. */
+function cellsOf(pairs, width) {
+  const found = new Set();
+  for (let i = 0; i < pairs.length; i += 2) found.add(pairs[i] * width + pairs[i + 1]);
+  return found;
 }
 
 /** How many corrections of what was taken by a moment are known, and how many are not yet. */

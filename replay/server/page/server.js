@@ -5,11 +5,16 @@ const KEY = "replay-key";
 /** The server could not be reached, or broke off. */
 export class Unreachable extends Error {}
 
-/** The server answered that it will not, and why. `code` is the contract's. */
+/** The server answered that it will not, and why; `code` is the contract's, `wait` how many ms it is to be let be. */
 export class Problem extends Error {
-  constructor(status, code, message) {
+  constructor(status, code, message, wait = 0) {
     super(message);
-    Object.assign(this, { status, code });
+    Object.assign(this, { status, code, wait });
+  }
+
+  /** Whether it wants a key, or another one. */
+  get refuses() {
+    return this.status === 401 || this.status === 403;
   }
 
   /** Whether asking again later may help. */
@@ -40,9 +45,22 @@ export async function ask(path, { etag = null, signal } = {}) {
     throw new Unreachable("The server cannot be reached.");
   }
   if (response.ok || response.status === 304) return response;
-  const told = await response.json().catch(() => ({}));
+  const told = (await response.json().catch(() => null)) ?? {};
   const code = told.error ?? told.title ?? String(response.status);
-  throw new Problem(response.status, code, told.message ?? told.detail ?? `The server answered ${response.status}.`);
+  const message = told.message ?? told.detail ?? `The server answered ${response.status}.`;
+  throw new Problem(response.status, code, message, waitOf(response.headers.get("Retry-After")));
+}
+
+/** What `Retry-After` asks for, seconds or a date, in ms. */
+function waitOf(told) {
+  const wait = /^\d+$/.test(told ?? "") ? Number(told) * 1000 : Date.parse(told ?? "") - Date.now();
+  return wait > 0 ? wait : 0;
+}
+
+/** What went wrong, in a sentence. */
+export function sentenceOf(error) {
+  if (error instanceof Unreachable || error instanceof Problem) return error.message;
+  return "Something went wrong on this page; loading it again may help.";
 }
 
 export async function askJson(path) {

@@ -1,6 +1,7 @@
 // Which strikes are in sight: zoom and pan by wheel, drag, pinch and buttons, within what there is.
 
 const CLOSEST = 3; // strikes
+const PINCH = 50; // pixels; a wheel's steps are longer
 
 /** Prices after zooming by a factor about one of them. */
 export function zoomed([least, most], factor, about) {
@@ -22,7 +23,10 @@ export class Gestures {
   #pointers = new Map();
   #drag = null;
 
-  /** `view.geometry()` is the present one; its `show(prices)`, `point(x, y)`, `leave()` and `reset()` are told. */
+  /**
+   * `view.geometry()` is the present one, `zoomed()` whether fewer strikes are in sight than at first; its
+   * `show(prices)`, `point(x, y)`, `leave()` and `reset()` are told.
+   */
   constructor(element, view) {
     this.view = view;
     element.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
@@ -36,6 +40,7 @@ export class Gestures {
   #wheel(event) {
     const geometry = this.view.geometry();
     if (!geometry?.edges.length) return;
+    if (!event.ctrlKey && !event.shiftKey && !this.view.zoomed()) return; // the page scrolls
     event.preventDefault();
     const turned = event.deltaY * (event.deltaMode === 1 ? 16 : 1);
     if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) {
@@ -43,7 +48,7 @@ export class Gestures {
       this.#pan(geometry, -(turned || event.deltaX) * usd);
       return;
     }
-    const pinched = event.ctrlKey; // as browsers tell two fingers on a pad
+    const pinched = event.ctrlKey && Math.abs(turned) < PINCH; // as browsers tell two fingers on a pad
     const factor = Math.exp(Math.max(Math.min(turned, 240), -240) / (pinched ? 100 : 400));
     this.view.show(zoomed([geometry.least, geometry.most], factor, geometry.priceAt(event.offsetY)));
   }

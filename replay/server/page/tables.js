@@ -1,6 +1,7 @@
 // The newest bar, and a run's trades, as real tables; filled when opened.
 
 import { strikeText } from "./axes.js";
+import { outcomeOf } from "./runs.js";
 import { exact } from "./scale.js";
 import { clockText, minuteText } from "./time.js";
 
@@ -19,7 +20,7 @@ export function newestTable(shown) {
 }
 
 /** The trades of a run that had been opened by a moment; what came of them only as far as it had. */
-export function tradesTable(run, asOf) {
+export function tradesTable(run, asOf, close) {
   const rows = run.trades
     .filter((trade) => trade.opened_at <= asOf)
     .map((trade) => {
@@ -31,9 +32,9 @@ export function tradesTable(run, asOf) {
         String(trade.quantity),
         clockText(trade.opened_at),
         done ? clockText(trade.closed_at) : "",
-        done ? trade.exit : "open",
+        outcomeOf(run, trade, asOf, close),
         money(trade.price),
-        money(trade.fees),
+        money(done ? trade.fees : trade.opening_fees),
         done && trade.profit !== null ? money(trade.profit, true) : "",
       ];
     });
@@ -46,14 +47,14 @@ export function tradesTable(run, asOf) {
     ["closed"],
     ["exit", true],
     ["price"],
-    ["fees"],
+    ["fees so far"],
     ["profit, USD"],
   ];
   return table(`${run.name}, ${run.strategy}: ${rows.length ? "trades so far" : "no trade yet"}`, heads, rows);
 }
 
 export function money(value, signed = false) {
-  if (value === null || !Number.isFinite(value)) return "not known";
+  if (!Number.isFinite(value)) return "not known";
   const text = Math.abs(value).toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
   return (value < 0 ? "−" : signed && value > 0 ? "+" : "") + text;
 }

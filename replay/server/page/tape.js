@@ -1,5 +1,7 @@
 // A session's tape as it comes from the server: one decode into typed arrays, and what is told from its clocks once.
 
+import { usualStep } from "./gaps.js";
+
 const KINDS = { f8: Float64Array, u1: Uint8Array, u2: Uint16Array };
 
 /** The header and arrays of a tape, or of a tape's levels; the arrays are views of the answer's bytes. */
@@ -34,25 +36,23 @@ export function decodeTape(buffer) {
       track.firstKnown[i] = revised ? track.firstKnown[i - 1] : track.recorded_at[i];
       track.corrects[i] = revised && track.recorded_at[i] > track.firstKnown[i] ? 1 : 0;
     }
+    track.cadence = usualStep(track);
   }
   return { ...tape, ...stopsOf(tape.tracks) };
 }
 
-/** The first and last instant worth standing at, on the tape's own date: the session and whatever else was seen. */
+/** The first and last instant to stand at: the session's, and later ones of the same date that samples describe. */
 export function reach(tape, dateOf) {
-  const seen = tape.open === null ? [] : [tape.open, tape.close];
-  for (const track of tape.tracks) {
-    for (const clock of [track.ts, track.recorded_at]) {
-      for (let i = 0; i < clock.length; i++) {
-        if (seen.length < 2 || clock[i] < seen[0] || clock[i] > seen[1]) {
-          if (dateOf(clock[i]) !== tape.date) continue;
-          if (seen.length < 2) seen.push(clock[i], clock[i]);
-          else seen[clock[i] < seen[0] ? 0 : 1] = clock[i];
-        }
-      }
+  let [from, to] = [tape.open, tape.close];
+  for (const { ts } of tape.tracks) {
+    for (const at of ts) {
+      if ((from !== null && at >= from && at <= to) || dateOf(at) !== tape.date) continue;
+      if (from === null) from = to = at;
+      else if (at > to) to = at;
+      else if (tape.open === null) from = at;
     }
   }
-  return seen.length ? { from: seen[0], to: seen[1] } : null;
+  return from === null ? null : { from, to };
 }
 
 /** Each moment at which something became known, ascending, and how many corrections came with it. */

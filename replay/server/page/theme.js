@@ -19,8 +19,8 @@ const LIGHT = {
   now: "#0b57d0",
   up: "rgb(33,102,172)",
   down: "rgb(179,88,6)",
-  bought: "#00695c",
-  sold: "#ad1457",
+  bought: "#4d7300",
+  sold: "#d50000",
   levels: { M: "#7b1fa2", C: "#00695c", P: "#ad1457", F: "#37474f" },
 };
 const DARK = {
@@ -39,8 +39,8 @@ const DARK = {
   now: "#8ab4f8",
   up: "rgb(98,168,224)",
   down: "rgb(232,150,60)",
-  bought: "#5fd0b8",
-  sold: "#f48fb1",
+  bought: "#b8e02c",
+  sold: "#ff5a4d",
   levels: { M: "#d9a4ea", C: "#5fd0b8", P: "#f48fb1", F: "#c2ccd6" },
 };
 

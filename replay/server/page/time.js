@@ -84,12 +84,30 @@ export function lengthText(us) {
   return `${seconds} s`;
 }
 
-const MOMENT = /^(?:(\d{4})-(\d\d)-(\d\d)[T ])?(\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,6}))?)?\s*(Z|[+-]\d\d:?\d\d)?$/i;
+const MOMENT =
+  /^(?:(\d{4})-(\d\d)-(\d\d)[T ]\s*|T)?(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d{1,6}))?)?\s*(Z|[+-]\d\d:?\d\d)?$/i;
+const DATE = /^\d{4}-\d\d-\d\d$/;
+const USUAL_CLOSE = "16:00";
 
-/** The instant that a text names: without an offset New York time, without a date on `date`. Throws in words. */
-export function parseMoment(text, date) {
-  const found = MOMENT.exec(text.trim());
-  if (!found) throw new Error("Write it like 10:30, 2026-07-24T14:30 (New York) or 2026-07-24T18:30:00Z.");
+/** A text that names no instant, told in a sentence. */
+export class Unreadable extends Error {}
+
+/** Whether a text is a date without a time of day. */
+export function isDate(text) {
+  return DATE.test(text.trim());
+}
+
+/**
+ * The instant that a text names: without an offset New York time, without a date on `date`; a date alone is that
+ * session's close, as `closeOf(date)` has it, else 16:00. Throws what is Unreadable.
+ */
+export function parseMoment(text, date, closeOf = () => null) {
+  const alone = isDate(text);
+  const found = MOMENT.exec(alone ? `${text.trim()}T${USUAL_CLOSE}` : text.trim());
+  if (!found || !(found[1] || DATE.test(date)))
+    throw new Unreadable("Write it like 10:30, 2026-07-24T14:30 (New York) or 2026-07-24T18:30:00Z.");
+  const close = alone ? closeOf(text.trim()) : null;
+  if (close !== null) return close;
   const [, , , , hour, minute, second = "0", fraction = "", zone] = found;
   const [year, month, day] = found[1] ? found.slice(1, 4).map(Number) : date.split("-").map(Number);
   const at = new Date(Date.UTC(year, month - 1, day, hour, minute, second));
@@ -102,7 +120,7 @@ export function parseMoment(text, date) {
     at.getUTCMinutes(),
     at.getUTCSeconds(),
   ];
-  if (meant.some((each, i) => each !== read[i])) throw new Error("There is no such date or time of day.");
+  if (meant.some((each, i) => each !== read[i])) throw new Unreadable("There is no such date or time of day.");
   const wall = at.getTime() * 1000 + Number(fraction.padEnd(6, "0"));
   if (zone) return wall - zoneOffset(zone);
   return fromWall(wall);
@@ -118,8 +136,8 @@ function fromWall(wall) {
   const meant = [toNewYork(wall - 12 * HOUR), toNewYork(wall + 12 * HOUR)];
   const found = [...new Set(meant.map((offset) => wall - offset))].filter((us) => us + toNewYork(us) === wall);
   if (found.length === 0)
-    throw new Error("New York's clocks go forward over this time; give an offset or another time.");
-  if (found.length > 1) throw new Error("New York's clocks show this time twice; give an offset such as -04:00.");
+    throw new Unreadable("New York's clocks go forward over this time; give an offset or another time.");
+  if (found.length > 1) throw new Unreadable("New York's clocks show this time twice; give an offset such as -04:00.");
   return found[0];
 }
 

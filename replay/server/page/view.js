@@ -2,9 +2,9 @@
 
 import { Cells } from "./cells.js";
 import { Cursor } from "./cursor.js";
-import { drawLegend } from "./legend.js";
-import { drawMoment } from "./marks.js";
-import { drawPicture, geometryOf } from "./picture.js";
+import { drawLegend, flipWordsOf } from "./legend.js";
+import { drawMoment, showsFlips } from "./marks.js";
+import { drawPicture, geometryOf, nowOf } from "./picture.js";
 import { drawRun } from "./runs.js";
 import { Gestures, within } from "./sight.js";
 
@@ -31,6 +31,7 @@ export class View {
       reset: () => told.sight(null),
       point,
       leave,
+      zoomed: () => this.scene?.zoomed ?? false,
     });
     this.upper.canvas.addEventListener("keydown", (event) => this.#key(event));
     this.upper.canvas.addEventListener("blur", leave);
@@ -49,7 +50,7 @@ export class View {
     const ratio = window.devicePixelRatio || 1;
     const geometry = geometryOf(width, height, ratio, scene.shown, prices);
     this.geometry = geometry;
-    const seen = [scene.shown, scene.flips, scene.inks];
+    const seen = [scene.shown, scene.flips, scene.paths, scene.inks];
     const drawn = [
       width,
       height,
@@ -57,6 +58,7 @@ export class View {
       prices,
       scene.gaps,
       scene.scale.limit,
+      nowOf(scene),
       Object.values(scene.levels ?? {}),
     ].join();
     const anew = drawn !== this.#drawn || seen.some((each, i) => each !== this.#seen[i]);
@@ -67,27 +69,41 @@ export class View {
     }
     const upper = sized(this.upper, width, height, ratio);
     upper.clearRect(0, 0, width, height);
-    if (scene.run) drawRun(upper, geometry, scene.run, scene.asOf, scene.inks);
+    if (scene.run) drawRun(upper, geometry, scene, scene.inks);
     drawMoment(upper, geometry, scene.asOf, scene.inks);
-    this.cursor.draw(upper, geometry, scene.shown, scene.gaps, scene.inks);
+    this.cursor.draw(upper, geometry, scene);
     return anew;
+  }
+
+  /** Shows nothing. */
+  clear() {
+    this.scene = this.geometry = null;
+    this.#drawn = "";
+    this.cursor.leave();
+    this.cursor.hide();
+    for (const { canvas, context } of [this.lower, this.upper]) {
+      context.resetTransform();
+      context.clearRect(0, 0, canvas.width, canvas.height);
+    }
   }
 
   #drawLegend(scene, ratio) {
     const { canvas } = this.legend;
     const width = canvas.clientWidth || this.box.clientWidth;
+    const flipWords = flipWordsOf(scene, showsFlips(this.geometry, scene.shown));
     const wanted = [
       scene.scale.limit,
       scene.scale.signed,
-      scene.flipsShown,
+      flipWords,
       scene.inks,
       width,
       ratio,
       scene.shown.tape,
+      scene.shown.legacy.size > 0,
     ];
     if (wanted.every((each, i) => each === this.#legend[i])) return;
     this.#legend = wanted;
-    const place = { left: 0, top: 0, width, ratio };
+    const place = { left: 0, top: 0, width, ratio, flipWords };
     const height = drawLegend(sized(this.legend, width, canvas.clientHeight || 40, ratio), place, scene);
     canvas.style.height = `${height}px`;
     const context = sized(this.legend, width, height, ratio);
@@ -98,8 +114,8 @@ export class View {
   #key(event) {
     const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
     const { cursor } = this;
-    if (!this.scene || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
-    if (moves[event.key]) cursor.step(this.scene.shown, this.geometry.edges, ...moves[event.key]);
+    if (!this.scene || !this.geometry || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
+    if (moves[event.key]) cursor.step(this.scene, this.geometry.edges, ...moves[event.key]);
     else if (event.key === "Home" || event.key === "End") cursor.jump(this.scene.shown, event.key === "End");
     else if (event.key === "Escape") cursor.leave();
     else return;
