@@ -11,7 +11,8 @@ const LEVELS = [
 ];
 const SHORT = { magnet: "magnet", "call wall": "call", "put wall": "put", "cumulated flip": "flip", spot: "spot" };
 const LABEL_HEIGHT = 16;
-const NARROWEST_FLIP = 4; // pixels
+// Pixels a bar has to be wide: what adds up over a minute changes its sign at almost every one, a level seldom.
+const NARROWEST_FLIP = { flow: 4, level: 1 };
 
 /** A pattern of thin diagonal lines, `ratio` device pixels a pixel. */
 export function hatch(context, colour, ratio) {
@@ -64,8 +65,8 @@ export function drawLegacy(context, geometry, { legacy, step }, inks) {
 }
 
 /** Whether cells are wide enough for flips to be told apart. */
-export function showsFlips({ x }, { step }) {
-  return x(step) - x(0) >= NARROWEST_FLIP;
+export function showsFlips({ x }, { step, tape }) {
+  return x(step) - x(0) >= (tape.flow ? NARROWEST_FLIP.flow : NARROWEST_FLIP.level);
 }
 
 /** A short upright stroke at the left edge of each cell at which the sign is another. */
