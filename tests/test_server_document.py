@@ -55,7 +55,7 @@ PLAIN = {"GET /health", "GET /replay/clock", "GET /replay/runs"}  # they take no
 LABELS = [f"{method.upper()} {path}" for path, methods in OPERATIONS.items() for method in sorted(methods)]
 ENDLESS = "/replay/stream/{symbol}"
 bounded = settings(
-    max_examples=20, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=12, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
 
 
