@@ -7,7 +7,6 @@ import io
 import json
 import math
 import pathlib
-import time
 from typing import Any
 
 import numpy as np
@@ -162,7 +161,7 @@ def test_the_same_moment_and_no_session_differ_in_nothing(root: pathlib.Path) ->
             differences(lake, "SPY", lakes.DAY, "latest", "11:00")
 
 
-def test_a_whole_session_corrected_takes_less_than_a_second(root: pathlib.Path) -> None:
+def test_a_whole_session_corrected_is_told_whole(root: pathlib.Path) -> None:
     strikes = [500.0 + k for k in range(240)]
     rng = np.random.default_rng(7)
     for lag in (SECOND, 10 * HOUR):
@@ -172,13 +171,9 @@ def test_a_whole_session_corrected_takes_less_than_a_second(root: pathlib.Path) 
         ]
         lakes.write_own(root, "SPY", rows)
     with replay.open_lake(root) as lake:
-        taken = []
-        for _ in range(2):
-            start = time.perf_counter()
-            found = differences(lake, "SPY", lakes.DAY, "2026-07-24T16:05")
-            taken.append(time.perf_counter() - start)
+        found = differences(lake, "SPY", lakes.DAY, "2026-07-24T16:05")
     assert len(found.changes) == 781 * 240 * 2
-    assert min(taken) < 1
+    assert len(found.of_kind("corrected")) == 781
 
 
 # --- the command
