@@ -79,14 +79,37 @@ class Ragged:
 def from_arrow(column: pa.ChunkedArray) -> Ragged:
     """A column of lists of float64 as :class:`Ragged`; a null value is NaN. May share memory."""
     array: Any = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-    offsets = array.offsets.to_numpy().astype(np.int64)
-    lengths = np.diff(offsets)
-    known = np.ones(len(lengths), np.bool_)
+    offsets = numbers_of(array, np.dtype(np.int32), 1).astype(np.int64)
+    lengths, known = np.diff(offsets), _known(array)
     if array.null_count:
-        known = np.asarray(array.is_valid().to_numpy(zero_copy_only=False), np.bool_)
         lengths = np.where(known, lengths, 0)
-    values = np.asarray(array.values.to_numpy(zero_copy_only=False), np.float64)
-    return Ragged(values, offsets[:-1], lengths, known)
+    return Ragged(doubles_of(array.values), offsets[:-1], lengths, known)
+
+
+def doubles_of(array: pa.Array) -> Floats:
+    """An array of float64; a null value is NaN. May share memory."""
+    values = numbers_of(array, np.dtype(np.float64))
+    return np.where(_known(array), values, np.nan) if array.null_count else values
+
+
+def numbers_of(array: pa.Array, kind: np.dtype[Any], more: int = 0) -> NDArray[Any]:
+    """What lies in an array's buffer of numbers, ``more`` of them than it is long.
+
+    Arrow's own conversion loads pandas where that is installed, which takes longer than a request.
+    """
+    if array.buffers()[1] is None:
+        return np.zeros(more, kind)
+    start = array.offset * kind.itemsize
+    return np.frombuffer(array.buffers()[1], kind, len(array) + more, start)
+
+
+def _known(array: pa.Array) -> Bools:
+    """Which values of an array are not null (N,)."""
+    bits = array.buffers()[0]
+    if bits is None:
+        return np.ones(len(array), np.bool_)
+    laid = np.unpackbits(np.frombuffer(bits, np.uint8), bitorder="little")
+    return laid[array.offset : array.offset + len(array)].astype(np.bool_)
 
 
 def ragged(rows: Sequence[Floats | None]) -> Ragged:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from replay import schema
 from replay.errors import UnreadableFile
-from replay.ragged import Floats, Ints, Ragged, from_arrow, nulls
+from replay.ragged import Floats, Ints, Ragged, doubles_of, from_arrow, nulls
 from replay.storage.files import FileStore, StoredFile
 
 CACHE_BYTES: Final = 256 * 2**20
@@ -245,4 +245,4 @@ def _plain(column: pa.ChunkedArray, name: str) -> Ragged | Floats:
         column = column.cast(wanted, safe=False)  # to the nearest double
     if name in schema.LISTS:
         return from_arrow(column).shared()
-    return np.asarray(column.to_numpy(), np.float64)
+    return doubles_of(column.combine_chunks())
