@@ -95,7 +95,8 @@ def _clock_routes(router: APIRouter, service: Service) -> None:
             body += part
             if len(body) > _MOST_BODY:
                 raise InvalidClock("a change is a small object")
-        return _json(change(service, body).to_dict())
+        changed = await service.answers.apart(lambda: change(service, body))  # which may list the lake
+        return _json(changed.to_dict())
 
 
 def change(service: Service, body: bytes) -> Reading:

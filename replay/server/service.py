@@ -21,6 +21,8 @@ from replay.server.keys import Guard, require
 from replay.server.trades import Runs
 from replay.sessions import from_us, parse_moment, session_date, to_us
 
+LATEST: Final = "latest"
+"""In place of a moment: the close of the lake's last session."""
 SAME_FOR: Final = 2.0
 """Seconds that the files of a lake in an object store are taken to stay as they were listed."""
 
@@ -127,9 +129,6 @@ class _Listed(NamedTuple):
     at: float
     files: int
     digest: str
-
-
-LATEST: Final = "latest"
 
 
 def start_of(lake: Lake, at: str) -> int:
